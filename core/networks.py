@@ -1,0 +1,64 @@
+"""The small U-shaped network that both of our picture networks stand on, and what makes it fast once it is trained."""
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models import mobilenet_v2
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, on RGB / 255
+TAPS = {3: 24, 6: 32, 13: 96, 17: 320}  # layer of the trunk -> channels, at strides 4, 8, 16, 32
+
+
+def _block(channels, kernel=3):
+    """Depthwise then pointwise convolution, each normalised."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+class MobileUNet(nn.Module):
+    """MobileNetV2 trunk (Sandler et al. 2018) and a top-down path of separable blocks: pictures (B, 3, H, W) -> features (B, C, H/4, W/4).
+
+    H and W are multiples of 32. Input is RGB / 255, normalised by MEAN and STD.
+    """
+
+    def __init__(self, channels=96):
+        super().__init__()
+        self.trunk = mobilenet_v2().features[: max(TAPS) + 1]
+        self.lateral = nn.ModuleList(nn.Sequential(nn.Conv2d(n, channels, 1, bias=False), nn.BatchNorm2d(channels)) for n in TAPS.values())
+        self.context = nn.Sequential(_block(channels, 5), _block(channels, 5))
+        self.smooth = nn.ModuleList(_block(channels, 5) for _ in list(TAPS)[1:])
+
+    def forward(self, x):
+        levels = []
+        for i, layer in enumerate(self.trunk):
+            x = layer(x)
+            if i in TAPS:
+                levels.append(x)
+        x = self.lateral[-1](levels[-1])
+        x = x + self.context(x)
+        for level, lateral, smooth in zip(levels[-2::-1], list(self.lateral)[-2::-1], self.smooth, strict=True):
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest") + lateral(level)
+            x = x + smooth(x)
+        return x
+
+
+def fuse(model):
+    """The evaluation form of a trained model, in place: batch normalisation folded into the convolutions before it, channels last."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.Sequential):
+            names = list(module._modules)
+            for first, second in zip(names, names[1:], strict=False):
+                if isinstance(module._modules[first], nn.Conv2d) and isinstance(module._modules[second], nn.BatchNorm2d):
+                    module._modules[first] = fuse_conv_bn_eval(module._modules[first], module._modules[second])
+                    module._modules[second] = nn.Identity()
+    return model.to(memory_format=torch.channels_last).requires_grad_(False)
+
+
+def to_tensor(images, device, half=False):
+    """RGB uint8 pictures of one size (B, H, W, 3) as a normalised, channels-last float tensor (B, 3, H, W)."""
+    x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    x = x.to(torch.float16 if half else torch.float32)
+    mean, std = (torch.tensor(v, device=device, dtype=x.dtype).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
+    return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
