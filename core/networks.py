@@ -5,6 +5,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2
 
+from core.errors import InputError
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, on RGB / 255
 TAPS = {3: 24, 6: 32, 13: 96, 17: 320}  # layer of the trunk -> channels, at strides 4, 8, 16, 32
 
@@ -62,3 +64,20 @@ def to_tensor(images, device, half=False):
     x = x.to(torch.float16 if half else torch.float32)
     mean, std = (torch.tensor(v, device=device, dtype=x.dtype).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def pick_device(name="auto"):
+    """The torch device of "auto", "cpu", "cuda", "cuda:1" or "mps". Raises InputError where this machine does not have it."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"no device '{name}'; there are auto, cpu, cuda[:i], mps") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"no device '{name}': this machine has {torch.cuda.device_count()} CUDA devices")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("no device 'mps' on this machine")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"no device '{name}'; there are auto, cpu, cuda[:i], mps")
+    return device
