@@ -1,0 +1,170 @@
+"""Where weights files are: the manifest, the bundled folder, the cache and the download."""
+
+import functools
+import hashlib
+import os
+import pathlib
+import sys
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from core.errors import InputError
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the manifest. `sha256` is the whole hash, the part of it that the publisher states, or "" until somebody has seen the file."""
+
+    name: str
+    file: str
+    origin: str
+    licence: str
+    role: str
+    sha256: str = ""
+    size: int = 0
+    skeleton: str = ""
+    input: str = ""
+    normalisation: str = ""
+    note: str = ""
+
+    @property
+    def bundled(self):
+        return self.origin == "bundled"
+
+    @property
+    def url(self):
+        """The address to download from, None for bundled files and those that a person has to fetch by hand."""
+        return self.origin if self.origin.startswith(("https://", "http://")) else None
+
+
+@functools.cache
+def manifest():
+    """{name: Entry} of every known file, in the order of manifest.toml."""
+    rows = tomllib.loads((FOLDER / "manifest.toml").read_text(encoding="utf-8"))
+    return {name: Entry(name=name, **row) for name, row in rows.items()}
+
+
+def cache_folder(folder=None):
+    """The folder of fetched files: the given one, $SKELETONS_WEIGHTS, or the user's cache folder."""
+    if folder or os.environ.get("SKELETONS_WEIGHTS"):
+        return pathlib.Path(folder or os.environ["SKELETONS_WEIGHTS"]).expanduser()
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "skeletons" / "weights"
+
+
+def place(entry, folder=None):
+    """Where the file of an entry is or will be."""
+    return FOLDER / entry.file if entry.bundled else cache_folder(folder) / entry.file
+
+
+def lookup(name):
+    """The entry of a name or file name. Raises InputError for an unknown one."""
+    for entry in manifest().values():
+        if name in (entry.name, entry.file):
+            return entry
+    raise InputError(f"no weights '{name}': neither a file nor a known name; `python -m weights list` shows the names")
+
+
+def find(name, folder=None):
+    """The path of a file, a bundled or a cached entry, downloaded when it has an address. Raises InputError where it cannot be had."""
+    given = pathlib.Path(name).expanduser()
+    if given.is_file():
+        return given
+    entry = lookup(name)
+    path = place(entry, folder)
+    if not path.is_file():
+        return fetch(entry, folder)
+    if not entry.bundled:
+        check(entry, path)
+    return path
+
+
+def fetch(entry, folder=None):
+    """Get the file of an entry into the cache, anew where the one there is damaged; returns its path."""
+    path = place(entry, folder)
+    if path.is_file() and (entry.bundled or fault(entry, path) is None):
+        return path
+    if entry.url is None:
+        raise InputError(help_text(entry, path, "is not there"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{entry.file}: {entry.role}, licence: {entry.licence}", file=sys.stderr)
+    try:
+        download(entry, path)
+    except (OSError, urllib.error.URLError) as error:
+        raise InputError(help_text(entry, path, f"could not be downloaded ({error})")) from error
+    return path
+
+
+def help_text(entry, path, what):
+    """One line for whoever lacks a file: what, where from, under which licence, and what to do."""
+    if entry.bundled:
+        return f"weights '{entry.name}' ({path}) {what}: it belongs to the repository, restore it with `git checkout -- weights/{entry.file}`"
+    source = entry.origin.removeprefix("manual: ")
+    do = f"`python -m weights fetch {entry.name}` when online, or put" if entry.url else "put"
+    return f"weights '{entry.name}' ({entry.file}) {what}; source: {source}; licence: {entry.licence}; {do} the file at {path}"
+
+
+def download(entry, path):
+    """Stream an address to a temporary file, check it, then give it its name."""
+    request = urllib.request.Request(entry.url, headers={"User-Agent": "skeletons"})
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(request, timeout=30) as answer:
+            length = int(answer.headers.get("Content-Length") or 0)
+            got = _copy(answer, out, length, entry.file)
+        if length and got != length:
+            raise OSError(f"cut after {got} of {length} bytes")
+        check(entry, pathlib.Path(temporary), record=path)
+        os.replace(temporary, path)
+    finally:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+
+
+def _copy(source, target, length, label):
+    with tqdm(total=length or None, unit="B", unit_scale=True, desc=label, disable=None) as bar:
+        while block := source.read(CHUNK):
+            target.write(block)
+            bar.update(len(block))
+    return target.tell()
+
+
+def digest(path):
+    """The sha256 of a file in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _side(path):
+    return path.with_name(path.name + ".sha256")
+
+
+def expected(entry, path):
+    """The hash a file must have: the manifest's, and where that is empty or a part the one recorded beside the file; "" when unknown."""
+    side = _side(path)
+    recorded = side.read_text(encoding="ascii").strip() if side.is_file() else ""
+    return recorded if recorded.startswith(entry.sha256) and len(entry.sha256) < 64 else entry.sha256
+
+
+def fault(entry, path):
+    """What is wrong with a file as text, None when it is as expected (or nothing is known to expect)."""
+    want, have = expected(entry, path), digest(path)
+    return None if have.startswith(want) else f"has sha256 {have[:16]}..., expected {want[:16]}..."
+
+
+def check(entry, path, record=None):
+    """Raise InputError where a file is not the expected one; the first hash ever seen of it is written beside `record` (the file itself)."""
+    target = record or path
+    want, have = expected(entry, target), digest(path)
+    if not have.startswith(want):
+        trust = f"; if you trust it, delete {_side(target).name} beside it" if len(entry.sha256) < 64 else ""
+        raise InputError(help_text(entry, target, f"is damaged or another file (sha256 {have[:16]}..., expected {want[:16]}...{trust})"))
+    if len(want) < 64:
+        _side(target).write_text(have + "\n", encoding="ascii")
+        print(f"{entry.file}: sha256 {have} recorded, seen for the first time", file=sys.stderr)
