@@ -1,0 +1,130 @@
+"""The command line: flags -> Settings -> one of the runs.
+
+Exit codes: 0 all is written, 1 the source broke in the middle or writing failed (what could be kept is kept), 2 a fault in what was asked,
+130 stopped with Ctrl-C (what was done is kept).
+"""
+
+import argparse
+import dataclasses
+import sys
+from fractions import Fraction
+
+from app.settings import LAYOUTS, PRESETS, Settings
+from core import parts
+from core.errors import InputError
+
+INCH = 80  # pixels: VideoPose3D draws its panels at 80 dpi
+EPILOG = """A part is NAME or NAME:option=value,option=value; option values may hold commas (tcn:weights=F,arc=3,3,3). The names of VideoPose3D work too:
+--viz-video, --viz-output, --viz-export, --viz-skip, --viz-limit, --viz-downsample, --viz-size (inches at 80 dpi), --viz-bitrate; with - or _."""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(message)
+
+
+class ListParts(argparse.Action):
+    """--help with the parts found in the folders."""
+
+    def __call__(self, parser, *_):
+        parser.print_help()
+        for kind in parts.KINDS:
+            print(f"\n{kind}s:\n" + "\n".join("  " + line for line in parts.describe(kind).splitlines()))
+        parser.exit()
+
+
+def parser():
+    """The flags. Those of Settings have no default here: it stands in Settings alone."""
+    p = Parser(prog="viz.py", description="A video goes in, tracked 3D human skeletons come out.", epilog=EPILOG, add_help=False,
+               argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    p.add_argument("-h", "--help", nargs=0, action=ListParts, help="show this help and the parts there are")
+    group = p.add_argument_group("in and out")
+    group.add_argument("--video", "--viz-video", metavar="IN", help="video, picture, folder or glob of pictures, rtsp:// or http:// stream")
+    group.add_argument("--webcam", type=int, metavar="N", help="camera number")
+    group.add_argument("--output", "--viz-output", metavar="OUT", help=".gif .mp4 .webm, a folder/*.png or folder/*.jpg, or a picture for a picture")
+    group.add_argument("--export", action="append", metavar="FILE", help=".npz .json .csv .txt (MOTChallenge) .npy; repeatable")
+    group.add_argument("--viz-export", action="append", dest="export", metavar="FILE.npy", help="VideoPose3D's (T, 17, 3) joints of one track")
+    group.add_argument("--poses", metavar="SAVED.npz", help="render or export saved motion again, without any network")
+    group.add_argument("--show", action="store_true", help="open the 3D view of the middle frame in a window")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    group = p.add_argument_group("which frames")
+    group.add_argument("--start", type=float, metavar="S")
+    group.add_argument("--end", type=float, metavar="S")
+    group.add_argument("--skip", "--viz-skip", type=int, metavar="FRAMES")
+    group.add_argument("--limit", "--viz-limit", type=int, metavar="FRAMES")
+    group.add_argument("--stride", type=int, metavar="N", help="process every N-th frame")
+    group.add_argument("--downsample", "--viz-downsample", type=int, metavar="N", help="average N frames into one of the output")
+    group.add_argument("--fps", type=_fraction, metavar="RATE", help="of picture folders (25)")
+    group = p.add_argument_group("parts")
+    group.add_argument("--preset", metavar="|".join(PRESETS))
+    for kind in parts.KINDS:
+        group.add_argument(f"--{kind}", metavar="NAME[:OPTIONS]")
+    group.add_argument("--weights-dir", metavar="DIR", help="where downloaded weights live")
+    group = p.add_argument_group("how")
+    group.add_argument("--device", metavar="auto|cpu|cuda[:i]|mps")
+    group.add_argument("--batch", type=int, metavar="FRAMES")
+    group.add_argument("--half", action="store_true", help="16-bit networks, for GPUs")
+    group.add_argument("--causal", action="store_true", help="use the past only, as live mode does")
+    group.add_argument("--detect-every", type=int, metavar="N", help="look for people every N-th frame, predict between")
+    group.add_argument("--max-people", type=int, metavar="N")
+    group.add_argument("--select", type=_numbers, metavar="IDS", help="only these people, for example 1,3")
+    group.add_argument("--min-track", type=float, metavar="S", help="drop people seen for less")
+    group.add_argument("--focal", type=float, metavar="PX")
+    group.add_argument("--fov", type=float, metavar="DEG", help="field of view of the longer side")
+    group.add_argument("--camera", metavar="CALIB", help="calibration, .json or .toml")
+    group.add_argument("--height", type=float, metavar="M", help="stature of the people")
+    for name, text in (("smooth", "leave the motion as it was lifted"), ("join", "leave broken tracks broken"), ("fill", "leave gaps open")):
+        group.add_argument(f"--no-{name}", dest=name, action="store_false", help=text)
+    group = p.add_argument_group("picture")
+    group.add_argument("--layout", metavar="|".join(LAYOUTS))
+    group.add_argument("--size", type=int, metavar="PX", help="height of the picture")
+    group.add_argument("--viz-size", type=float, metavar="INCHES")
+    group.add_argument("--azimuth", type=float, metavar="DEG")
+    group.add_argument("--elevation", type=float, metavar="DEG")
+    group.add_argument("--turn", type=float, metavar="DEG/S")
+    group.add_argument("--renderer", metavar="opencv|matplotlib")
+    group.add_argument("--bitrate", "--viz-bitrate", type=int, metavar="KBIT/S")
+    group = p.add_argument_group("what is said")
+    group.add_argument("--stats", action="store_true", help="time per stage and peak memory")
+    group.add_argument("--quiet", action="store_true")
+    return p
+
+
+def _fraction(text):
+    return Fraction(text)
+
+
+def _numbers(text):
+    return tuple(int(number) for number in text.split(","))
+
+
+def dashed(argv):
+    """Option names with dashes: --viz_video is --viz-video."""
+    return [word.split("=")[0].replace("_", "-") + word[len(word.split("=")[0]):] if word.startswith("--") else word for word in argv]
+
+
+def parse(argv):
+    """(Settings, what else was asked as a dict) of a command line. Raises InputError."""
+    asked = vars(parser().parse_args(dashed(argv)))
+    if "viz_size" in asked:
+        asked.setdefault("size", round(asked.pop("viz_size") * INCH))
+    if asked.get("limit") == -1:  # VideoPose3D's way to say "all"
+        del asked["limit"]
+    fields = {field.name for field in dataclasses.fields(Settings)}
+    return Settings(**{k: v for k, v in asked.items() if k in fields}), {k: v for k, v in asked.items() if k not in fields or k == "resume"}
+
+
+def main(argv=None):
+    """Run and return the exit code; the user's faults are one line on stderr."""
+    try:
+        settings, asked = parse(sys.argv[1:] if argv is None else argv)
+        from app import offline  # torch takes seconds to import: a bad option is told before
+
+        return offline.run(settings, source=asked.get("video", asked.get("webcam")), output=asked.get("output"), exports=asked.get("export", []),
+                           poses=asked.get("poses"), show=asked.get("show", False))
+    except InputError as error:
+        print(f"viz.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("viz.py: stopped", file=sys.stderr)
+        return 130

@@ -1,0 +1,239 @@
+"""The file run: frames -> observations on disk -> one motion -> pictures and exports.
+
+Pass 1 streams the source through `perceive` and appends what it sees to a log beside the output. Between the passes each track is an array.
+Pass 2 decodes again, draws, encodes. So memory does not grow with the video, and an interrupted run goes on from its log.
+"""
+
+import pathlib
+import sys
+import tempfile
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from app import export, store, video
+from app.camera import camera_for
+from app.motion import assemble, select
+from app.perceive import build_parts, perceive
+from app.prefetch import prefetch
+from app.reconstruct import reconstruct, reconstruct_causal
+from app.render import Renderer
+from app.resample import average_frames, average_motion
+from app.settings import Settings
+from app.stats import Stages
+from app.writer import WriteError, check_output, open_writer
+from core.errors import InputError
+from core.records import Frame
+
+GIF_HEIGHT = 480  # px: larger GIFs are tens of megabytes
+
+
+class Ending(NamedTuple):
+    """How a pass ended: whole, or with a reason and an exit code."""
+
+    frames: int = 0
+    code: int = 0
+    reason: str = ""
+
+
+def analyse(source, settings=None, *, made=None, **options):
+    """The Motion of a video: a path, a URL or a camera number. Options are the fields of Settings.
+
+    `made` are parts of `perceive.build_parts` to use again for several videos. Raises InputError, and video.BrokenVideo where the source breaks.
+    """
+    settings = (settings or Settings()).changed(**options)
+    info = video.probe(source, settings.fps)
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder) / "observations"
+        motion, ending = _motion(source, info, settings, made or build_parts(settings), log, Stages())
+    if ending.code == 130:
+        raise KeyboardInterrupt
+    if ending.code:
+        raise video.BrokenVideo(ending.frames, ending.reason)
+    return motion
+
+
+def render(motion, source, output, settings=None, **options):
+    """Draw a Motion over its source and write it to `output`. `source` None draws the 3D view alone."""
+    settings = (settings or Settings()).changed(**options)
+    check_output(output)
+    ending = _draw(motion, source, output, settings, Stages())
+    if ending.code == 130:
+        raise KeyboardInterrupt
+    if ending.code:
+        raise video.BrokenVideo(ending.frames, ending.reason)
+
+
+def run(settings, source=None, output=None, exports=(), poses=None, show=False):
+    """The whole run of the command line; returns its exit code. What is wrong with the request raises InputError before weights are loaded."""
+    _check_request(settings, source, output, exports, poses, show)
+    stages, endings = Stages(), []
+    with _workplace(output or next(iter(exports), None), settings.resume) as place:
+        if poses:
+            motion = export.load(poses)
+        else:
+            info = video.probe(source, settings.fps)
+            settings.check_parts()
+            made = build_parts(settings)
+            source, frames = _replayable(source, place, settings)
+            motion, ending = _motion(source, info, settings, made, place.with_suffix(".observations"), stages, frames)
+            endings.append(ending)
+            settings = settings if frames is None else settings.changed(start=None, end=None, skip=0, limit=None, stride=1)
+        motion = replace(motion, tracks=select(motion.tracks, settings.select)) if settings.select else motion
+        for path in exports:
+            with stages("export"):
+                export.save(motion, path)
+        if output:
+            endings.append(_draw(motion, source, output, settings, stages))
+        if show:
+            from app.show import show_motion
+
+            show_motion(motion)
+    return _report(settings, endings, stages, [*exports, *([output] if output else [])])
+
+
+def _check_request(settings, source, output, exports, poses, show):
+    if source is None and poses is None:
+        raise InputError("nothing to look at: give --video IN, --webcam N or --poses SAVED.npz (--help lists everything)")
+    if not output and not exports and not show:
+        raise InputError("nothing to make: give --output OUT, --export FILE or --show")
+    if poses and source is None and output and settings.layout != "3d":
+        raise InputError("--poses without --video has no pictures to draw on: give --video too, or --layout 3d")
+    if output:
+        check_output(output)
+    for path in exports:
+        export.check_export(path)
+
+
+@contextmanager
+def _workplace(beside, resume):
+    """The stem of the files that a run needs while it goes: beside what it makes, so that --resume finds them; else a temporary folder."""
+    if beside is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield pathlib.Path(folder) / "run"
+        return
+    target = pathlib.Path(beside)
+    target = target.parent if "*" in target.name else target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    yield target.with_name(target.name + ".partial")
+
+
+def _replayable(source, place, settings):
+    """(source, None) for what can be read twice; for a camera or stream (recording, frames), the recording being written as the frames are used."""
+    if not video.is_live(source):
+        return source, None
+    recording = place.with_suffix(".recording.mp4")
+    return recording, _recorded(video.frames(source, **settings.range()), recording, video.probe(source))
+
+
+def _recorded(frames, path, info):
+    with open_writer(path, info) as writer:
+        try:
+            for number, frame in enumerate(frames):
+                writer.write(frame.image, frame.time)
+                yield replace(frame, index=number)
+        except GeneratorExit:
+            return
+
+
+def _motion(source, info, settings, made, path, stages, frames=None):
+    """Pass 1 and what is between the passes: (Motion, Ending)."""
+    camera = camera_for(info, settings)
+    if camera.guessed and not settings.quiet:
+        print("viz.py: the lens is guessed (55 degrees over the longer side); --fov, --focal or --camera give the true one", file=sys.stderr)
+    frames = frames if frames is not None else video.frames(source, **settings.range())
+    fingerprint = {"source": str(source), **settings.observing()}
+    with store.open_log(path, made.pose.skeleton, fingerprint, resume=settings.resume) as log:
+        ending = _observe(frames, info, settings, made, camera, log, stages)
+        with stages("motion"):
+            motion = _reconstruct(log, info, camera, settings, made)
+        if not ending.code:
+            log.discard()
+    return motion, ending
+
+
+def _observe(frames, info, settings, made, camera, log, stages):
+    """Pass 1: append what is seen in every frame to the log. A break or Ctrl-C ends it; everything before is kept."""
+    every = settings.looking_every(info.fps / settings.stride)
+    bar = tqdm(total=_expected(info, settings), initial=log.frames, unit="frame", desc="analyse", disable=settings.quiet)
+    try:
+        with bar, closing(prefetch(frames, 2 * made.batch)) as ahead:
+            for _ in range(log.frames):
+                next(ahead, None)
+            for seen in perceive(ahead, made, camera, stages, every, log.frames, log.last_id):
+                log.append(seen)
+                bar.update(len(seen))
+                bar.set_postfix(people=len(seen[-1].tracks))
+    except video.BrokenVideo as error:
+        return Ending(log.frames, 1, f"{error}; the {log.frames} frames before it were processed")
+    except KeyboardInterrupt:
+        return Ending(log.frames, 130, f"stopped after {log.frames} frames; writing what is there (Ctrl-C again to leave at once)")
+    return Ending(log.frames)
+
+
+def _expected(info, settings):
+    """The number of frames that will be processed, None when the container does not say."""
+    if info.frames is None:
+        return settings.limit
+    rate = float(info.fps)
+    first, last = (settings.start or 0) * rate, min(info.frames, (settings.end or np.inf) * rate)
+    count = int(max(0, np.ceil((last - first - settings.skip) / settings.stride)))
+    return min(count, settings.limit or count)
+
+
+def _reconstruct(log, info, camera, settings, made):
+    """Observations -> Motion: with past and future, or by the live rules."""
+    if settings.causal:
+        return reconstruct_causal(log.read(), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
+    tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people)
+    return reconstruct(tracks, info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
+
+
+def _draw(motion, source, output, settings, stages):
+    """Pass 2: draw the motion over its frames and encode. A break or Ctrl-C ends it; the file is finished."""
+    gif = str(output).lower().endswith(".gif")
+    size = settings.size or (min(motion.info.height, GIF_HEIGHT) if gif else None)
+    motion = average_motion(motion, settings.downsample)
+    painter = Renderer(motion, layout=settings.layout, size=size, azimuth=settings.azimuth, elevation=settings.elevation, turn=settings.turn,
+                       renderer=settings.renderer)
+    info = replace(motion.info, fps=motion.info.fps / settings.stride)
+    frames = _blank(motion) if source is None else average_frames(video.frames(source, **settings.range()), settings.downsample)
+    bar = tqdm(unit="frame", desc="draw", disable=settings.quiet)
+    try:
+        with bar, open_writer(output, info, audio_from=source, audio_range=(settings.start, settings.end), bitrate=settings.bitrate) as writer:
+            for frame in stages.timed("decode again", prefetch(frames, 8)):
+                with stages("draw"):
+                    image = painter.draw(frame.image, frame.index)
+                with stages("encode"):
+                    writer.write(image, frame.time)
+                bar.update()
+    except video.BrokenVideo as error:
+        return Ending(bar.n, 1, str(error))
+    except KeyboardInterrupt:
+        return Ending(bar.n, 130, f"stopped; {output} holds the first {bar.n} frames")
+    except WriteError as error:
+        return Ending(bar.n, 1, str(error))
+    return Ending(bar.n)
+
+
+def _blank(motion):
+    """Black frames at the times of a motion, for drawing without its video."""
+    times = {int(k): float(t) for track in motion.tracks.values() for k, t in zip(track.frames, track.times, strict=True)}
+    image = np.zeros((motion.info.height, motion.info.width, 3), np.uint8)
+    for index in sorted(times):
+        yield Frame(index, times[index], image)
+
+
+def _report(settings, endings, stages, written):
+    """Say what went wrong and what was written; the exit code."""
+    reasons = dict.fromkeys(ending.reason for ending in endings if ending.reason)
+    for reason in reasons:
+        print(f"viz.py: {reason}", file=sys.stderr)
+    if settings.stats:
+        print(stages.table(endings[0].frames if endings else 0), file=sys.stderr)
+    if written and not settings.quiet:
+        print(" ".join(str(path) for path in written))
+    return max((ending.code for ending in endings), default=0)
