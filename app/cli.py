@@ -14,7 +14,7 @@ from core import parts
 from core.errors import InputError
 
 INCH = 80  # pixels: VideoPose3D draws its panels at 80 dpi
-EPILOG = """A part is NAME or NAME:option=value,option=value; option values may hold commas (tcn:weights=F,arc=3,3,3). The names of VideoPose3D work too:
+EPILOG = """A part is NAME or NAME:option=value,option=value; option values may hold commas (tcn:weights=F,arc=3,3,3). VideoPose3D's names work too:
 --viz-video, --viz-output, --viz-export, --viz-skip, --viz-limit, --viz-downsample, --viz-size (inches at 80 dpi), --viz-bitrate; with - or _."""
 
 

@@ -196,7 +196,9 @@ def _draw(motion, source, output, settings, stages):
     """Pass 2: draw the motion over its frames and encode. A break or Ctrl-C ends it; the file is finished."""
     gif = str(output).lower().endswith(".gif")
     size = settings.size or (min(motion.info.height, GIF_HEIGHT) if gif else None)
-    motion = average_motion(motion, settings.downsample)
+    if settings.downsample > 1:
+        first = next(video.frames(source, **settings.range())).index
+        motion = average_motion(motion, settings.downsample, first, settings.stride)
     painter = Renderer(motion, layout=settings.layout, size=size, azimuth=settings.azimuth, elevation=settings.elevation, turn=settings.turn,
                        renderer=settings.renderer)
     info = replace(motion.info, fps=motion.info.fps / settings.stride)

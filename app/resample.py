@@ -18,23 +18,27 @@ def average_frames(frames, count):
         yield Frame(group[0].index, group[0].time, np.rint(mean).astype(np.uint8))
 
 
-def average_motion(motion, count):
-    """A Motion at 1/count of the rate: every group of `count` frames of the source becomes its mean, at the group's first frame."""
+def average_motion(motion, count, first=0, stride=1):
+    """A Motion at 1/count of the rate: every group of `count` processed frames becomes its mean, at the group's first frame.
+
+    `first` is the index of the first processed frame, `stride` the step to the next.
+    """
     if count == 1:
         return motion
-    info = replace(motion.info, fps=motion.info.fps / count)
-    return replace(motion, info=info, tracks={number: _average(track, count) for number, track in motion.tracks.items()})
+    tracks = {number: _average(track, first, stride * count) for number, track in motion.tracks.items()}
+    return replace(motion, info=replace(motion.info, fps=motion.info.fps / count), tracks=tracks)
 
 
-def _average(track, count):
-    groups, first = np.unique(track.frames // count, return_index=True)
+def _average(track, start, step):
+    groups, first = np.unique((track.frames - start) // step, return_index=True)
+    frames = start + groups * step
     parts = np.split(np.arange(len(track)), first[1:])
 
     def mean(values):
         with np.errstate(invalid="ignore"):
             return np.stack([values[rows].mean(0) for rows in parts])
 
-    return replace(track, frames=groups * count, times=track.times[first] - _late(track, first, groups * count), boxes=mean(track.boxes),
+    return replace(track, frames=frames, times=track.times[first] - _late(track, first, frames), boxes=mean(track.boxes),
                    points=mean(track.points), scores=mean(track.scores), joints3d=mean(track.joints3d), root=mean(track.root),
                    observed=np.array([track.observed[rows].any() for rows in parts]))
 
