@@ -1,0 +1,1 @@
+"""Top-down pose networks: crops of people -> 2D joints."""

@@ -1,0 +1,1 @@
+"""All that is needed to make or re-make a weights file: data sets, losses, loops, evaluation."""

@@ -1,0 +1,108 @@
+"""Motion capture in body21: `cmu.npz` and its like, or one packed file. Metres, z up, every body scaled to one stature."""
+
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import InputError
+from core.skeletons import BODY21, H36M17
+from lifters._normal import STATURE
+
+PERMISSIVE = ("cmu", "cmu2")  # may be used and given on freely; the others ask for more
+_SOLE, _CROWN = 0.08, 0.075  # ankle to sole, Human3.6M's head to the crown
+
+
+@dataclass(frozen=True)
+class Mocap:
+    """Clips one after another: joints (N, 21, 3) m relative to the pelvis, root (N, 3) m, `start` (C + 1,) first frames.
+
+    Bodies are scaled to STATURE; `stature` (C,) m is what each had. fps (C,) Hz.
+    """
+
+    joints: np.ndarray
+    root: np.ndarray
+    start: np.ndarray
+    fps: np.ndarray
+    stature: np.ndarray
+
+    def __len__(self):
+        return len(self.joints)
+
+
+def load(folder, files=PERMISSIVE, split="train"):
+    """The clips of a split ("train" or "val") in the npz files of a folder. Raises InputError where a file is missing."""
+    parts = []
+    for name in files:
+        path = pathlib.Path(folder) / f"{name}.npz"
+        if not path.is_file():
+            raise InputError(f"no motion file {path}")
+        with np.load(path) as arrays:
+            parts += _clips(arrays, split)
+    if not parts:
+        raise InputError(f"{folder}: no '{split}' clips in {', '.join(files)}")
+    return _join(parts)
+
+
+def _clips(arrays, split):
+    """(joints, root, fps, stature) of each clip of a split."""
+    data = {name: arrays[name] for name in ("root", "joints_rel", "head_forward", "clip_start")}
+    count, rate = len(data["clip_start"]) - 1, float(arrays["fps"])
+    splits = arrays["clip_split"] if "clip_split" in arrays else np.full(count, "train")
+    found = []
+    for i in np.flatnonzero(splits == split):
+        rows = slice(*data["clip_start"][i : i + 2])
+        old = data["joints_rel"][rows].astype(np.float32)
+        size = stature(old)
+        zoom = STATURE / size
+        found.append((body21(old, data["head_forward"][rows].astype(np.float32)) * zoom, data["root"][rows] * zoom, rate, size))
+    return found
+
+
+def _join(parts):
+    joints, root, fps, size = zip(*parts, strict=True)
+    start = np.cumsum([0] + [len(part) for part in joints])
+    return Mocap(np.concatenate(joints).astype(np.float16), np.concatenate(root).astype(np.float32), start, np.array(fps), np.array(size))
+
+
+def stature(joints):
+    """Height in metres of the person of joints (T, 17, 3) in Human3.6M's order, from crown to sole along the bones."""
+
+    def length(a, b):
+        return np.median(np.linalg.norm(joints[:, H36M17.index(a)] - joints[:, H36M17.index(b)], axis=-1))
+
+    legs = [length(f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in (("hip", "knee"), ("knee", "foot"))]
+    trunk = [length(a, b) for a, b in (("hip", "spine"), ("spine", "thorax"), ("thorax", "neck_nose"), ("neck_nose", "head"))]
+    return float(sum(legs) / 2 + sum(trunk) + _CROWN + _SOLE)
+
+
+def body21(joints, forward):
+    """body21 (T, 21, 3) of Human3.6M joints (T, 17, 3) and the unit vector out of the face (T, 3); a mean head stands for the face points."""
+
+    def unit(v):
+        return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-6)
+
+    forward = unit(forward)
+    head, neck = joints[:, H36M17.index("head")], joints[:, H36M17.index("neck_nose")]
+    up = unit((head - neck) - ((head - neck) * forward).sum(-1, keepdims=True) * forward)
+    right = np.cross(forward, up)
+    ears = head - 0.035 * up
+    eyes = ears + 0.085 * forward + 0.025 * up
+    found = {"nose": ears + 0.10 * forward - 0.01 * up, "left_eye": eyes - 0.032 * right, "right_eye": eyes + 0.032 * right,
+             "left_ear": ears - 0.073 * right, "right_ear": ears + 0.073 * right, "head_top": head + _CROWN * up}
+    old = {"pelvis": "hip", "left_ankle": "left_foot", "right_ankle": "right_foot"}
+    points = [found[name] if name in found else joints[:, H36M17.index(old.get(name, name))] for name in BODY21.joints]
+    return np.stack(points, 1)
+
+
+def pack(mocap, path):
+    """Write clips as one compressed file."""
+    np.savez_compressed(path, joints=mocap.joints, root=mocap.root, start=mocap.start, fps=mocap.fps, stature=mocap.stature)
+
+
+def unpack(path):
+    """The clips of a packed file. Raises InputError where it is missing."""
+    if not pathlib.Path(path).is_file():
+        raise InputError(f"no packed motion file {path}")
+    with np.load(path) as arrays:
+        return Mocap(**{name: arrays[name] for name in ("joints", "root", "start", "fps", "stature")})

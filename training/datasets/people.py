@@ -1,0 +1,84 @@
+"""People with joints, cut out of their photographs: the common form of all pose data sets, in memory and in one file."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.errors import InputError
+from core.skeletons import BODY21
+
+LONGEST = 288  # px of a stored cut-out: enough for 256x192 crops
+CONTEXT = 1.6  # side of the stored cut-out over the longer side of the box
+
+
+@dataclass(frozen=True)
+class People:
+    """Rows = people: images (N) of RGB uint8 cut-outs, boxes (N, 4) px, joints (N, 21, 3) of BODY21 x, y px and weight in the loss (0 = unknown),
+    `source` (N) the number of the data set."""
+
+    images: list
+    boxes: np.ndarray
+    joints: np.ndarray
+    source: np.ndarray
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        rows = np.arange(len(self))[rows]
+        return People([self.images[i] for i in rows], self.boxes[rows], self.joints[rows], self.source[rows])
+
+
+def join(parts):
+    """The people of several sets as one; `source` counts them."""
+    source = np.concatenate([np.full(len(part), i, np.int16) for i, part in enumerate(parts)])
+    return People(sum((part.images for part in parts), []), np.concatenate([part.boxes for part in parts]),
+                  np.concatenate([part.joints for part in parts]), source)
+
+
+def read(path):
+    """An image file as RGB. Raises InputError where there is none."""
+    image = cv2.imread(str(path))
+    if image is None:
+        raise InputError(f"{path}: no readable picture")
+    return image[..., ::-1]
+
+
+def cut(image, box, joints, context=CONTEXT, longest=LONGEST):
+    """The surroundings of a box (4,) as a small picture of its own, and box and joints (21, 3) in it."""
+    height, width = image.shape[:2]
+    centre, half = (box[:2] + box[2:]) / 2, max(box[2:] - box[:2]) * context / 2
+    x0, y0 = np.floor(np.clip(centre - half, 0, None)).astype(int)
+    x1, y1 = np.ceil(np.minimum(centre + half, (width, height))).astype(int)
+    part = image[y0:y1, x0:x1]
+    zoom = min(1.0, longest / max(part.shape[:2]))
+    size = (max(1, round(part.shape[1] * zoom)), max(1, round(part.shape[0] * zoom)))
+    part = cv2.resize(part, size, interpolation=cv2.INTER_AREA) if zoom < 1 else part.copy()
+    offset, scale = np.array([x0, y0]), np.array(size) / (x1 - x0, y1 - y0)
+    moved = np.concatenate([(joints[:, :2] - offset) * scale, joints[:, 2:]], 1)
+    return part, ((box.reshape(2, 2) - offset) * scale).reshape(4), np.where(joints[:, 2:] > 0, moved, 0)
+
+
+def from_rows(rows):
+    """People of an iterable of (image, box, joints)."""
+    images, boxes, joints = zip(*(cut(*row) for row in rows), strict=True)
+    return People(list(images), np.array(boxes, np.float32), np.array(joints, np.float32), np.zeros(len(images), np.int16))
+
+
+def save(people, path, quality=60, longest=192):
+    """All people in one file: WebP pictures of at most `longest` px, boxes and joints."""
+    small = [cut(image, np.array([0, 0, image.shape[1], image.shape[0]], float), np.zeros((1, 3)), 9, longest)[0] for image in people.images]
+    scale = np.array([[s.shape[1] / i.shape[1], s.shape[0] / i.shape[0]] for s, i in zip(small, people.images, strict=True)], np.float32)
+    files = [cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].ravel() for image in small]
+    joints = people.joints * np.concatenate([scale, np.ones_like(scale[:, :1])], 1)[:, None]
+    np.savez(path, pictures=np.concatenate(files), ends=np.cumsum([len(f) for f in files]), boxes=people.boxes * np.tile(scale, 2),
+             joints=joints.astype(np.float32), source=people.source, skeleton=BODY21.name)
+
+
+def load(path):
+    """The people of a file that `save` wrote."""
+    data = np.load(path)
+    pieces = np.split(data["pictures"], data["ends"][:-1])
+    images = [cv2.imdecode(piece, cv2.IMREAD_COLOR)[..., ::-1].copy() for piece in pieces]
+    return People(images, data["boxes"], data["joints"], data["source"])

@@ -1,0 +1,114 @@
+"""Train a temporal lifter: `python -m training lifter --data ../shared/data/mocap --output weights/lifter-tcn81.safetensors`.
+
+Motion capture under random cameras, seen through the error model of a 2D pose network (one window in four is exact), goes in by the normal form of
+lifters/_normal.py. The loss is the mean distance of the joints, and that distance under a Laplace law whose width the network gives.
+"""
+
+import argparse
+import pathlib
+
+import torch
+
+from core.networks import pick_device
+from core.skeletons import BODY21
+from lifters._normal import STATURE, normal_form
+from lifters._tcn import TemporalModel
+from training.datasets import faults, mocap
+from training.datasets.views import Sampler
+from training.loop import Run
+from weights import save
+
+EXACT = 0.25  # share of windows without errors
+STEPS = 200  # of an epoch
+
+
+def batch(draw, count, exact=EXACT, vary=True):
+    """Features (B, R, 22, 3) and truth (B, 21, 3) m in turned axes."""
+    views = draw.views(count, vary)
+    plane, scores = faults.observe(views, draw)
+    clean = draw.chance(exact, count, 1, 1)
+    plane = torch.where(clean[..., None], views.plane, plane)
+    scores = torch.where(clean, views.plane.isfinite().all(-1).float(), scores)
+    if vary:
+        wrong = (0.1 * draw.randn(count) * draw.chance(0.3, count)).exp()  # the focal length is often a guess
+        plane = plane * wrong[:, None, None, None]
+    x, turn = normal_form(plane, scores, BODY21.root, draw.target)
+    return x, views.truth @ turn.transpose(1, 2)
+
+
+def loss_of(y, truth):
+    """Mean joint distance in metres, and a small share of |e| / s + log s whose best s is the expected distance."""
+    joints = y[..., :3] - y[:, BODY21.root, None, :3]
+    distance = (joints - truth).norm(dim=-1)
+    spread = y[..., 3].clamp(-6, 2)
+    others = torch.arange(len(BODY21), device=y.device) != BODY21.root
+    return distance.mean() + 0.01 * (distance.detach() * (-spread).exp() + spread)[:, others].mean()
+
+
+class Batches:
+    """An epoch of random batches."""
+
+    def __init__(self, draw, count):
+        self.draw, self.count = draw, count
+
+    def __len__(self):
+        return STEPS
+
+    def __iter__(self):
+        return (batch(self.draw, self.count) for _ in range(STEPS))
+
+
+def header(options, arc):
+    return {"architecture": "tcn", "arc": ",".join(map(str, arc)), "causal": options.causal, "skeleton": BODY21.name, "input": "view-ray",
+            "stature": STATURE, "fps": "24-60", "sigma": 1.0, "seed": options.seed}
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(prog="python -m training lifter", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="../shared/data/mocap", help="folder with the motion files")
+    parser.add_argument("--files", default=",".join(mocap.PERMISSIVE), help="which of them, without .npz")
+    parser.add_argument("--packed", help="train from this file instead")
+    parser.add_argument("--pack", help="write all training motion to this file and stop")
+    parser.add_argument("--arc", default="3,3,3,3", help="widths of the convolutions; their product is the number of frames")
+    parser.add_argument("--causal", action="store_true", help="the last frame of the window instead of the middle one")
+    parser.add_argument("--channels", type=int, default=384)
+    parser.add_argument("--dropout", type=float, default=0.05)
+    parser.add_argument("--state", default="training/runs/lifter/state.pt", help="where the run keeps its state, and goes on from")
+    parser.add_argument("--output", help="weights file, written after every epoch")
+    parser.add_argument("--epochs", type=int, default=40, help=f"of {STEPS} batches")
+    parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="auto")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    options = arguments(argv)
+    motion = mocap.unpack(options.packed) if options.packed else mocap.load(options.data, options.files.split(","))
+    if options.pack:
+        return mocap.pack(motion, options.pack)
+    torch.manual_seed(options.seed)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device, arc = pick_device(options.device), tuple(int(n) for n in options.arc.split(","))
+    model = TemporalModel(arc, options.channels, len(BODY21) + 1, 3, len(BODY21), 4, options.causal, dropout=options.dropout)
+    state = pathlib.Path(options.state)
+    state.parent.mkdir(parents=True, exist_ok=True)
+    run = Run(model, state, options.lr, options.epochs, options.minutes, device=device)
+
+    def loss(model, pair):
+        with torch.autocast(device.type, torch.bfloat16):
+            y = model.one_frame(pair[0])
+        return loss_of(y.float(), pair[1])
+
+    while not run.done:
+        draw = Sampler(motion, model.receptive_field, options.causal, options.seed * 100003 + run.epoch, device)
+        value = run.train(Batches(draw, options.batch), loss)
+        run.save()
+        if options.output:
+            save(options.output, run.average.model.state_dict(), header(options, arc))
+        run.log(value)
+    return None

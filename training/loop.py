@@ -1,0 +1,100 @@
+"""A training loop that can be stopped and goes on by itself: state file, one log line an epoch, cosine rate, averaged weights."""
+
+import copy
+import math
+import os
+import sys
+import time
+
+import torch
+
+
+class Average(torch.nn.Module):
+    """Exponential moving average of a model's weights and buffers, quick at first: decay min(decay, (1 + n) / (10 + n))."""
+
+    def __init__(self, model, decay=0.998):
+        super().__init__()
+        self.model, self.decay, self.count = copy.deepcopy(model).eval().requires_grad_(False), decay, 0
+
+    @torch.no_grad()
+    def update(self, model):
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        for mine, new in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mine.dtype.is_floating_point:
+                mine.lerp_(new, 1 - decay)
+            else:
+                mine.copy_(new)
+
+
+def rate(progress, warmup=0.02, last=0.01):
+    """Share of the highest learning rate at a progress in 0..1: linear start, then half a cosine down to `last`."""
+    if progress < warmup:
+        return progress / warmup
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+
+
+class Run:
+    """One training: model, averaged model, optimiser, and how far it is. The budget is a number of epochs or of minutes of training.
+
+    `groups` are parameter groups of AdamW; a group's `factor` multiplies the learning rate.
+    """
+
+    def __init__(self, model, groups, path, lr, epochs=None, minutes=None, decay=0.998, weight_decay=0.01):
+        self.model, self.path, self.lr, self.epochs, self.minutes = model, path, lr, epochs, minutes
+        self.device = next(model.parameters()).device
+        self.average = Average(model, decay)
+        self.optimizer = torch.optim.AdamW(groups, lr, weight_decay=weight_decay, foreach=True)
+        self.epoch, self.seconds = 0, 0.0
+        if path.exists():
+            self._load(torch.load(path, map_location=self.device, weights_only=True))
+
+    def _load(self, state):
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.count, self.epoch, self.seconds = state["count"], state["epoch"], state["seconds"]
+        torch.set_rng_state(state["rng"].cpu())
+
+    def save(self):
+        """Write the state beside its place, then rename it: a killed run never leaves half a file."""
+        state = {"model": self.model.state_dict(), "average": self.average.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                 "count": self.average.count, "epoch": self.epoch, "seconds": self.seconds, "rng": torch.get_rng_state()}
+        partial = self.path.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.path)
+
+    def progress(self, part=0.0):
+        """How much of the budget is used, 0..1; `part` of the present epoch is done."""
+        return min(1.0, self.seconds / 60 / self.minutes if self.minutes else (self.epoch + part) / self.epochs)
+
+    def train(self, batches, loss):
+        """One epoch of `batches` (a sized iterable); `loss(model, batch)` gives a scalar. Returns the mean loss."""
+        self.model.train()
+        total, begun = 0.0, time.perf_counter()
+        before = self.seconds
+        for i, batch in enumerate(batches):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.lr * group["factor"] * rate(self.progress(i / len(batches)))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                value = loss(self.model, batch)
+            self.optimizer.zero_grad()
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+            self.optimizer.step()
+            self.average.update(self.model)
+            total += value.detach()
+            self.seconds = before + time.perf_counter() - begun
+            if self.minutes and self.seconds > self.minutes * 60:
+                break
+        self.epoch += 1
+        return float(total) / (i + 1)
+
+    @property
+    def done(self):
+        return self.seconds >= self.minutes * 60 if self.minutes else self.epoch >= self.epochs
+
+    def log(self, loss, **measured):
+        """One line on standard error."""
+        words = [f"epoch {self.epoch}", f"{self.seconds / 60:.1f} min", f"{100 * self.progress():.0f}%", f"loss {loss:.4f}"]
+        print("  ".join(words + [f"{name} {value:.3f}" for name, value in measured.items()]), file=sys.stderr, flush=True)
