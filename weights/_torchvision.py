@@ -1,0 +1,44 @@
+"""torchvision's official detection models, their weights taken through our own resolve and load.
+
+torchvision loads them from its own download folder only, without a word on the licence. Here the network is built empty and fitted strictly.
+"""
+
+import torchvision
+from torchvision.models import get_model, get_model_weights, list_models
+
+from core.errors import InputError
+from weights import load, load_strict, resolve
+
+# Published with batch normalisation that has no epsilon; torchvision sets it after loading these.
+WITHOUT_EPSILON = ("fasterrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
+
+
+def names():
+    """The detection models of the installed torchvision whose categories have people."""
+    return [name for name in list_models(module=torchvision.models.detection) if "person" in categories(name)]
+
+
+def categories(name):
+    """The class names of a model, in the order of its labels."""
+    return get_model_weights(name).DEFAULT.meta["categories"]
+
+
+def official(name, weights=None, weights_dir=None):
+    """A model in evaluation mode with its official weights, or those of the file or manifest name `weights`.
+
+    Raises InputError for a model that does not exist and for weights that cannot be had or do not fit.
+    """
+    if name not in names():
+        raise InputError(f"torchvision has no person detection model '{name}'; there are: {', '.join(names())}")
+    path = resolve(weights or name, weights_dir)
+    return fitted(name, load(path)[0])
+
+
+def fitted(name, state):
+    """A model in evaluation mode with the given tensors. Raises InputError where they do not fit."""
+    model = load_strict(get_model(name, weights=None, weights_backbone=None), state, name)
+    if name in WITHOUT_EPSILON:
+        for module in model.modules():
+            if "BatchNorm" in type(module).__name__:
+                module.eps = 0.0
+    return model.eval().requires_grad_(False)
