@@ -32,11 +32,12 @@ GIF_HEIGHT = 480  # px: larger GIFs are tens of megabytes
 
 
 class Ending(NamedTuple):
-    """How a pass ended: whole, or with a reason and an exit code."""
+    """How a pass ended: whole, or with a reason and an exit code; `resumable` when the same call with --resume would get further."""
 
     frames: int = 0
     code: int = 0
     reason: str = ""
+    resumable: bool = False
 
 
 def analyse(source, settings=None, *, made=None, **options):
@@ -71,7 +72,7 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
     """The whole run of the command line; returns its exit code. What is wrong with the request raises InputError before weights are loaded."""
     _check_request(settings, source, output, exports, poses, show)
     stages, endings = Stages(), []
-    with _workplace(output or next(iter(exports), None), settings.resume) as place:
+    with _workplace(output or next(iter(exports), None)) as place:
         if poses:
             motion = export.load(poses)
         else:
@@ -92,6 +93,9 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
             from app.show import show_motion
 
             show_motion(motion)
+        if not any(ending.resumable for ending in endings):
+            for suffix in (".observations", ".recording.mp4"):
+                place.with_suffix(suffix).unlink(missing_ok=True)
     return _report(settings, endings, stages, [*exports, *([output] if output else [])])
 
 
@@ -109,7 +113,7 @@ def _check_request(settings, source, output, exports, poses, show):
 
 
 @contextmanager
-def _workplace(beside, resume):
+def _workplace(beside):
     """The stem of the files that a run needs while it goes: beside what it makes, so that --resume finds them; else a temporary folder."""
     if beside is None:
         with tempfile.TemporaryDirectory() as folder:
@@ -150,8 +154,6 @@ def _motion(source, info, settings, made, path, stages, frames=None):
         ending = _observe(frames, info, settings, made, camera, log, stages)
         with stages("motion"):
             motion = _reconstruct(log, info, camera, settings, made)
-        if not ending.code:
-            log.discard()
     return motion, ending
 
 
@@ -170,7 +172,7 @@ def _observe(frames, info, settings, made, camera, log, stages):
     except video.BrokenVideo as error:
         return Ending(log.frames, 1, f"{error}; the {log.frames} frames before it were processed")
     except KeyboardInterrupt:
-        return Ending(log.frames, 130, f"stopped after {log.frames} frames; writing what is there (Ctrl-C again to leave at once)")
+        return Ending(log.frames, 130, f"stopped after {log.frames} frames; writing what is there (Ctrl-C again to leave at once)", True)
     return Ending(log.frames)
 
 
@@ -215,9 +217,9 @@ def _draw(motion, source, output, settings, stages):
     except video.BrokenVideo as error:
         return Ending(bar.n, 1, str(error))
     except KeyboardInterrupt:
-        return Ending(bar.n, 130, f"stopped; {output} holds the first {bar.n} frames")
+        return Ending(bar.n, 130, f"stopped; {output} holds the first {bar.n} frames", True)
     except WriteError as error:
-        return Ending(bar.n, 1, str(error))
+        return Ending(bar.n, 1, str(error), True)
     return Ending(bar.n)
 
 
