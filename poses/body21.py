@@ -1,9 +1,18 @@
-"""Our own small top-down network: 21 joints with calibrated scores."""
+"""Our own small top-down network: 21 joints with calibrated scores, any posture."""
 
+import numpy as np
+import torch
 from torch import nn
 
-from core.networks import MobileUNet
+from core.geometry import apply_affine, crop_matrix, invert_affine, warp
+from core.networks import MobileUNet, fuse, pick_device, to_tensor
+from core.records import Poses
 from core.skeletons import BODY21
+from weights import load, load_strict, resolve
+
+STRIDE = 4
+REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
+TURNS = (np.pi / 2, np.pi, -np.pi / 2)
 
 
 class PoseNet(nn.Module):
@@ -16,3 +25,102 @@ class PoseNet(nn.Module):
 
     def forward(self, x):
         return self.head(self.unet(x))
+
+
+def probabilities(logits):
+    """Logits (B, J, h, w) -> the probability of each cell; what is missing to 1 is that the joint is not in the crop (a further logit, 0)."""
+    flat = nn.functional.pad(logits.float().flatten(2), (0, 1)).softmax(-1)
+    return flat[..., :-1].reshape(logits.shape)
+
+
+def decode(maps, radius, window=2):
+    """Joints of probability maps (B, J, h, w): points (B, J, 2) in crop px and mass (B, J), the probability within `radius` (B,) px of them.
+
+    The point is the mean over the cells at most `window` cells from the highest one.
+    """
+    b, j, h, w = maps.shape
+    best = maps.flatten(2).argmax(-1)
+    rows, columns = torch.arange(h, device=maps.device), torch.arange(w, device=maps.device)
+    near_y = ((rows - (best // w)[..., None]).abs() <= window).to(maps.dtype)
+    near_x = ((columns - (best % w)[..., None]).abs() <= window).to(maps.dtype)
+    local = maps * near_y[..., None] * near_x[..., None, :]
+    across, down = local.sum(2), local.sum(3)
+    total = down.sum(-1).clamp_min(1e-12)
+    x, y = (across * (columns + 0.5)).sum(-1) / total, (down * (rows + 0.5)).sum(-1) / total
+    square = (rows + 0.5 - y[..., None]).square()[..., None] + (columns + 0.5 - x[..., None]).square()[..., None, :]
+    inside = square <= (radius / STRIDE).square()[:, None, None, None]
+    return torch.stack([x, y], -1) * STRIDE, (maps * inside).sum((2, 3)).clamp(0, 1)
+
+
+class Body21:
+    """A PoseEstimator of weights `PoseNet`. See `build`."""
+
+    skeleton = BODY21
+
+    def __init__(self, model, header, flip, upright, batch, device, half):
+        self.model, self.flip, self.upright, self.batch, self.device, self.half = model, flip, upright, batch, device, half
+        self.size = tuple(int(n) for n in header["size"].split("x"))
+        self.scale = float(header["scale"])
+        self.slope, self.offset = (float(n) for n in header["calibration"].split(","))
+
+    def __call__(self, images, boxes, cameras=None):
+        """The poses in boxes (N, 4) px of each RGB picture, one `Poses` a picture; rows are the boxes. Cameras are not used."""
+        boxes = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
+        owner = np.repeat(np.arange(len(images)), [len(b) for b in boxes])
+        flat = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
+        points, scores = self._look(images, owner, flat, np.zeros(len(flat)))
+        if self.upright:
+            self._turn(images, owner, flat, points, scores)
+        return [Poses(BODY21, points[owner == i], scores[owner == i]) for i in range(len(images))]
+
+    def _turn(self, images, owner, boxes, points, scores):
+        """Look again, turned by quarters, at people who were hard to read, and keep what is clearly clearer; changes the arrays."""
+        hard = np.flatnonzero(scores.mean(1) < self.upright)
+        for turn in TURNS if len(hard) else ():
+            again, sure = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
+            better = sure.mean(1) > scores[hard].mean(1) + 0.02
+            points[hard[better]], scores[hard[better]] = again[better], sure[better]
+
+    def _look(self, images, owner, boxes, turns):
+        """Points (N, 21, 2) in picture px and scores (N, 21) of the boxes (N, 4) of pictures `owner` (N,), each turned by `turns` (N,) radians."""
+        points, scores = np.zeros((len(boxes), len(BODY21), 2), np.float32), np.zeros((len(boxes), len(BODY21)), np.float32)
+        for start in range(0, len(boxes), self.batch):
+            rows = range(start, min(start + self.batch, len(boxes)))
+            matrices = [crop_matrix(boxes[i], self.size, self.scale, turns[i]) for i in rows]
+            crops = np.stack([warp(images[owner[i]], matrix, self.size) for i, matrix in zip(rows, matrices, strict=True)])
+            longer = (boxes[rows, 2:] - boxes[rows, :2]).max(1)
+            radius = REACH * longer * [np.hypot(*matrix[0, :2]) for matrix in matrices]
+            found, mass = self.read(crops, radius)
+            points[rows] = [apply_affine(invert_affine(matrix), each) for matrix, each in zip(matrices, found, strict=True)]
+            scores[rows] = calibrated(mass, self.slope, self.offset)
+        return points, scores
+
+    @torch.inference_mode()
+    def read(self, crops, radius):
+        """Points (B, 21, 2) in crop px and mass (B, 21) within radius (B,) px of crops (B, H, W, 3) uint8."""
+        x = to_tensor(crops, self.device, self.half)
+        maps = probabilities(self.model(x)[:, : len(BODY21)])
+        if self.flip:
+            mirrored = probabilities(self.model(x.flip(3))[:, : len(BODY21)])
+            maps = (maps + mirrored.flip(3)[:, list(BODY21.mirror)]) / 2
+        points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=self.device))
+        return points.cpu().numpy(), mass.cpu().numpy()
+
+
+def calibrated(mass, slope, offset):
+    """The probability that a joint is right, from the network's own opinion of it: logistic regression on its log-odds (Platt scaling)."""
+    mass = np.clip(mass, 1e-4, 1 - 1e-4)
+    return 1 / (1 + np.exp(-(slope * np.log(mass / (1 - mass)) + offset)))
+
+
+def build(weights="pose-body21", flip=False, upright=0.4, batch=32, device="auto", half=False):
+    """The estimator of a weights file.
+
+    flip: also look at the mirror image and average. upright: people whose mean score is lower are looked at in three more rotations (0 = never).
+    Raises InputError where the weights cannot be had or do not fit.
+    """
+    device = pick_device(device)
+    state, header = load(resolve(weights))
+    model = load_strict(fuse(PoseNet(header.get("depth") == "true")), state, weights)
+    model = model.to(device, torch.float16 if half else torch.float32)
+    return Body21(model, header, flip, float(upright), batch, device, half)

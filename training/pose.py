@@ -7,6 +7,7 @@ Gaussian around the joint. The trunk starts from ImageNet, its first layers and 
 import argparse
 import importlib.util
 import pathlib
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from core.errors import InputError
 from core.networks import fuse, pick_device, to_tensor
 from core.skeletons import BODY21
 from poses.body21 import PoseNet
-from training import augment
-from training.datasets import coco_people, coco_small, lspet, people
+from training import augment, pose_teachers
+from training.datasets import coco_people, coco_small, lspet, people, teaching
 from training.loop import Run
+from training.pose_release import held_out, release
 
 FROZEN = 4  # layers of the trunk
 SIGMA = 0.022  # of the target, over the crop's height
@@ -100,7 +102,11 @@ def gather(options):
     if options.packed:
         return people.load(options.packed)
     root = pathlib.Path(options.data)
-    return people.join([coco_people.load(root), lspet.load(root), coco_small.load(root)])
+    who = people.join([coco_people.load(root), lspet.load(root), coco_small.load(root)])
+    if not options.teacher:
+        return who
+    found = teaching.ask(who, pose_teachers.build("pp-tinypose", options.teacher, flip=True))
+    return replace(who, joints=teaching.complete(who.joints, who.boxes, *found))
 
 
 def stages(text):
@@ -120,12 +126,16 @@ def size_at(progress, plan):
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m training pose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
-    parser.add_argument("--packed", help="train from this file instead")
+    parser.add_argument("--teacher", help="folder of the public weights: PP-TinyPose gives the joints that have no label")
     parser.add_argument("--pack", help="write all training people to this file and stop")
+    parser.add_argument("--longest", type=int, default=192, help="longer side of the packed pictures, px")
+    parser.add_argument("--packed", help="train from this file instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--state", default="training/runs/pose/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written as the run goes on")
     parser.add_argument("--sizes", default="96x128:0.55,144x192:0.45", help="crop sizes and their shares of the budget")
+    parser.add_argument("--inference", default="192x256", help="crop size of the weights file")
+    parser.add_argument("--every", type=int, default=4, help="epochs between two weights files")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
     parser.add_argument("--batch", type=int, default=32)
@@ -142,7 +152,7 @@ def main(argv=None):
     options = arguments(argv)
     who = gather(options)
     if options.pack:
-        return people.save(who, options.pack)
+        return people.save(who, options.pack, options.longest)
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -150,18 +160,24 @@ def main(argv=None):
     state.parent.mkdir(parents=True, exist_ok=True)
     model = build_model(options.init).to(device)
     run = Run(model, groups(model), state, options.lr, options.epochs, options.minutes)
-    forward = torch.compile(run.model) if options.compile else run.model
+    forward, wanted = torch.compile(run.model) if options.compile else run.model, tuple(int(n) for n in options.inference.split("x"))
+    held = held_out(len(who))
+    train = who[np.flatnonzero(~held)]
+    judge = who[np.flatnonzero(held & (who.source == 0))]
     while not run.done:
         size = size_at(run.progress(), stages(options.sizes))
-        crops = Crops(who, size, options.seed * 100003 + run.epoch)
+        crops = Crops(train, size, options.seed * 100003 + run.epoch)
         order = torch.Generator().manual_seed(options.seed * 100003 + run.epoch)
         batches = DataLoader(crops, options.batch, shuffle=True, generator=order, drop_last=True, num_workers=options.workers)
-
-        def loss(_, batch, size=size):
-            pictures, joints = batch
-            return cross_entropy(forward(to_tensor(pictures.numpy(), device)), joints.to(device), size)
-
-        value = run.train(batches, loss)
+        value = run.train(batches, lambda _, batch, size=size: batch_loss(forward, batch, size, device))
         run.save()
-        run.log(value, height=size[1], people=len(who))
+        measured = {"width": size[0]}
+        if options.output and (run.done or run.epoch % options.every == 0):
+            measured["held_out"] = release(run.average.model, judge, options.output, wanted, device, epochs=run.epoch, seed=options.seed)
+        run.log(value, **measured)
     return None
+
+
+def batch_loss(forward, batch, size, device):
+    pictures, joints = batch
+    return cross_entropy(forward(to_tensor(pictures.numpy(), device)), joints.to(device), size)

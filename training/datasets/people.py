@@ -66,7 +66,7 @@ def from_rows(rows):
     return People(list(images), np.array(boxes, np.float32), np.array(joints, np.float32), np.zeros(len(images), np.int16))
 
 
-def save(people, path, quality=60, longest=192):
+def save(people, path, longest=192, quality=60):
     """All people in one file: WebP pictures of at most `longest` px, boxes and joints."""
     small = [cut(image, np.array([0, 0, image.shape[1], image.shape[0]], float), np.zeros((1, 3)), 9, longest)[0] for image in people.images]
     scale = np.array([[s.shape[1] / i.shape[1], s.shape[0] / i.shape[0]] for s, i in zip(small, people.images, strict=True)], np.float32)

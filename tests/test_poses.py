@@ -1,0 +1,124 @@
+"""The top-down pose network: decoding, batches, rotation, coordinates."""
+
+import numpy as np
+import pytest
+import torch
+
+import weights
+from core.errors import InputError
+from core.networks import fuse
+from core.skeletons import BODY21
+from poses import body21
+
+HEADER = {"size": "96x128", "scale": 1.25, "depth": "false", "calibration": "1,0"}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    torch.manual_seed(0)
+    model = body21.PoseNet()
+    torch.nn.init.normal_(model.head.weight, std=0.3)
+    path = tmp_path_factory.mktemp("weights") / "pose.safetensors"
+    weights.save(path, fuse(model).state_dict(), HEADER)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, size, dtype=np.uint8) for size in ((120, 160, 3), (200, 90, 3))]
+
+
+def blob(x, y, size=(96, 128), sigma=3.0, height=1.0):
+    """A probability map (h, w) of a Gaussian at (x, y) crop px."""
+    columns, rows = (np.arange(n // 4) * 4 + 2 for n in size)
+    spot = np.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * sigma**2))
+    return height * spot / spot.sum()
+
+
+@pytest.mark.parametrize("where", [(40.0, 60.0), (41.3, 77.9), (30.6, 20.2)])
+def test_decoding_is_finer_than_a_cell(where):
+    maps = torch.tensor(np.broadcast_to(blob(*where), (1, 21, 32, 24)).copy(), dtype=torch.float32)
+    points, mass = body21.decode(maps, torch.tensor([10.0]))
+    assert np.abs(points.numpy() - where).max() < 0.3
+    assert mass.min() > 0.95
+
+
+def test_mass_is_the_probability_near_the_point():
+    maps = torch.tensor((0.6 * blob(30, 30) + 0.3 * blob(70, 100))[None, None], dtype=torch.float32)
+    points, mass = body21.decode(maps, torch.tensor([12.0]))
+    assert np.allclose(points[0, 0], (30, 30), atol=0.5)
+    assert mass[0, 0] == pytest.approx(0.6, abs=0.01)
+
+
+def test_what_is_not_in_the_crop_takes_probability_from_the_cells():
+    assert body21.probabilities(torch.zeros(1, 1, 2, 2)).sum() == pytest.approx(0.8)
+    assert body21.probabilities(torch.full((1, 1, 2, 2), -20.0)).sum() < 1e-6
+
+
+def test_rows_follow_the_boxes_and_no_boxes_give_no_rows(path, images):
+    estimator = body21.build(path, device="cpu")
+    found = estimator(images, [np.zeros((0, 4)), np.array([[10, 20, 60, 150], [30, 5, 80, 190.0]])], [])
+    assert [len(poses) for poses in found] == [0, 2]
+    assert found[1].points.shape == (2, 21, 2)
+    assert found[1].skeleton is BODY21
+    assert estimator([], [], []) == []
+    assert len(estimator(images[:1], [np.zeros((0, 4))], [])[0]) == 0
+
+
+def test_answers_do_not_depend_on_the_batch(path, images):
+    boxes = [np.array([[5, 5, 100, 110], [50, 30, 90, 100.0], [20, 40, 140, 90]]), np.array([[10, 20, 60, 150.0]])]
+    together = body21.build(path, device="cpu")(images, boxes, [])
+    alone = body21.build(path, batch=1, device="cpu")
+    for image, some, poses in zip(images, boxes, together, strict=True):
+        for box, points, scores in zip(some, poses.points, poses.scores, strict=True):
+            single = alone([image], [box[None]], [])[0]
+            assert np.abs(single.points[0] - points).max() < 1e-3
+            assert np.abs(single.scores[0] - scores).max() < 1e-4
+
+
+def test_points_are_in_picture_pixels(path, images):
+    estimator = body21.build(path, upright=0, device="cpu")
+    box = np.array([[30, 20, 80, 100.0]])
+    before = estimator(images[:1], [box], [])[0]
+    moved = np.zeros((240, 300, 3), np.uint8)
+    moved[70:190, 90:250] = images[0]
+    after = estimator([moved], [box + (90, 70, 90, 70)], [])[0]
+    inside = (before.points > 6).all(2) & (before.points < (154, 114)).all(2)
+    assert inside.any()
+    assert np.abs(after.points - before.points - (90, 70))[inside].max() < 3
+
+
+def test_a_mirrored_picture_gives_mirrored_joints_with_the_flip_option(path):
+    image = np.random.default_rng(1).integers(0, 256, (128, 96, 3), dtype=np.uint8)
+    estimator, box = body21.build(path, flip=True, upright=0, device="cpu"), np.array([[0, 0, 96, 128.0]])
+    plain = estimator([image], [box], [])[0].points[0]
+    mirrored = estimator([np.ascontiguousarray(image[:, ::-1])], [box], [])[0].points[0]
+    assert np.allclose(mirrored[list(BODY21.mirror)] * (-1, 1) + (96, 0), plain, atol=0.05)
+
+
+class Compass(torch.nn.Module):
+    """Sees every joint at the brightest cell, but only while the picture is brighter in its upper half."""
+
+    def forward(self, x):
+        grey = torch.nn.functional.avg_pool2d(x.mean(1, keepdim=True), 4)
+        upright = (grey[:, :, : grey.shape[2] // 2].mean((1, 2, 3)) > grey[:, :, grey.shape[2] // 2 :].mean((1, 2, 3))).float()
+        return (20 * (grey - grey.amax((2, 3), keepdim=True)) + 10 * upright[:, None, None, None]).expand(-1, 21, -1, -1)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_person_who_is_turned_is_found_by_looking_again(quarters):
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[40:60, 90:110] = 255
+    image = np.ascontiguousarray(np.rot90(image, quarters))
+    centre = np.argwhere(image[..., 0]).mean(0)[::-1] + 0.5
+    estimator = body21.Body21(Compass(), HEADER, False, 0.4, 8, torch.device("cpu"), False)
+    poses = estimator([image], [np.array([[30, 30, 170, 170.0]])], [])[0]
+    assert poses.scores.mean() > 0.5
+    assert np.abs(poses.points[0] - centre).max() < 12
+
+
+def test_weights_that_do_not_fit_are_the_users_fault(tmp_path):
+    weights.save(tmp_path / "odd.safetensors", {"a": torch.zeros(1)}, HEADER)
+    with pytest.raises(InputError, match="missing"):
+        body21.build(tmp_path / "odd.safetensors")
