@@ -5,13 +5,14 @@ lifters/_normal.py. The loss is the mean distance of the joints, and that distan
 """
 
 import argparse
+import collections
 import pathlib
 
 import torch
 
 from core.networks import pick_device
 from core.skeletons import BODY21
-from lifters._normal import STATURE, normal_form
+from lifters._normal import STATURE, mirrored, normal_form
 from lifters._tcn import TemporalModel
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
@@ -46,16 +47,26 @@ def loss_of(y, truth):
 
 
 class Batches:
-    """An epoch of random batches."""
+    """An epoch of random batches. On a CPU drawing costs more than a step: a batch comes `again` times more, later and at random mirrored."""
 
-    def __init__(self, draw, count):
-        self.draw, self.count = draw, count
+    def __init__(self, draw, count, again):
+        self.draw, self.count, self.again, self.pool = draw, count, again, collections.deque(maxlen=32)
 
     def __len__(self):
         return STEPS
 
     def __iter__(self):
-        return (batch(self.draw, self.count) for _ in range(STEPS))
+        for step in range(STEPS):
+            if step % (1 + self.again) == 0:
+                self.pool.append(batch(self.draw, self.count))
+                yield self.pool[-1]
+            else:
+                yield self._mirrored(self.pool[int(self.draw.rand(1) * len(self.pool))])
+
+    def _mirrored(self, pair):
+        if self.draw.rand(1) < 0.5:
+            return pair
+        return tuple(mirrored(x, BODY21) for x in pair)
 
 
 def header(options, arc):
@@ -78,7 +89,8 @@ def arguments(argv):
     parser.add_argument("--epochs", type=int, default=40, help=f"of {STEPS} batches")
     parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--again", type=int, default=0, help="how often a drawn batch is used anew")
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="auto")
@@ -97,7 +109,8 @@ def main(argv=None):
     model = TemporalModel(arc, options.channels, len(BODY21) + 1, 3, len(BODY21), 4, options.causal, dropout=options.dropout)
     state = pathlib.Path(options.state)
     state.parent.mkdir(parents=True, exist_ok=True)
-    run = Run(model, state, options.lr, options.epochs, options.minutes, device=device)
+    model = model.to(device)
+    run = Run(model, [{"params": list(model.parameters()), "factor": 1.0}], state, options.lr, options.epochs, options.minutes)
 
     def loss(model, pair):
         with torch.autocast(device.type, torch.bfloat16):
@@ -106,7 +119,7 @@ def main(argv=None):
 
     while not run.done:
         draw = Sampler(motion, model.receptive_field, options.causal, options.seed * 100003 + run.epoch, device)
-        value = run.train(Batches(draw, options.batch), loss)
+        value = run.train(Batches(draw, options.batch, options.again), loss)
         run.save()
         if options.output:
             save(options.output, run.average.model.state_dict(), header(options, arc))

@@ -13,7 +13,8 @@ from core.skeletons import BODY21, COCO17, conversion
 HARD = {"nose": 0.6, "eye": 0.6, "ear": 0.7, "shoulder": 0.9, "elbow": 1.1, "wrist": 1.3, "hip": 1.2, "knee": 1.1, "ankle": 1.2, "pelvis": 1.0,
         "spine": 1.0, "thorax": 0.7, "top": 0.8}  # noise of each joint relative to the mean
 LIMBS = (("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"), ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
-         ("left_knee", "left_ankle", "right_knee", "right_ankle"), ("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle", "pelvis"),
+         ("left_knee", "left_ankle", "right_knee", "right_ankle"),
+         ("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle", "pelvis"),
          ("left_shoulder", "left_elbow", "left_wrist", "left_hip"), ("right_shoulder", "right_elbow", "right_wrist", "right_hip"),
          ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top"))
 SIDES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))

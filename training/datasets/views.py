@@ -1,4 +1,4 @@
-"""Windows of motion as random cameras see them. Torch, all windows of a batch at once; the camera looks along y of a z-up world before it is tilted."""
+"""Windows of motion as random cameras see them, all windows of a batch at once. A camera looks along y of a z-up world before it is tilted."""
 
 import math
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class Sampler:
         frame = torch.stack([wide * aspect.clamp(max=1), wide / aspect.clamp(min=1)], 1)
         share = self.rand(count, low=math.log(0.15), high=math.log(1.3)).exp()
         distance = (1.7 / (2 * frame[:, 1] * share)).clamp(1.3, 30)
-        spot = (self.rand(count, 2) * 2 - 1) * frame
+        spot = self.rand(count, 2, low=-1, high=1) * self.rand(count, 1, low=0.4, high=1) * frame
         tilt = self._elevation(distance) - spot[:, 1].atan()
         rotation = _camera(yaw, tilt, self._roll(count))
         ray = torch.nn.functional.normalize(torch.cat([spot, torch.ones_like(spot[:, :1])], 1), dim=1)
