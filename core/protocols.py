@@ -9,6 +9,8 @@ from core.skeletons import Skeleton
 
 
 class Detector(Protocol):
+    """A detector that knows frames by number instead of by picture offers `at(indices) -> list[Detections]`, which is then used."""
+
     def __call__(self, images: list[np.ndarray]) -> list[Detections]:
         """The people of each RGB picture; one forward for each picture size in the batch."""
 
