@@ -212,7 +212,8 @@ class Track:
 class Motion:
     """The result of a video: its info, camera, world_from_camera (4, 4), the 2D and 3D skeletons and {id: Track}.
 
-    `world_from_camera` turns camera axes into the display world: z up, floor at 0, metres.
+    `world_from_camera` turns camera axes into the display world: z up, floor at 0, metres. Where the world was found while the video ran
+    (causal runs), `worlds` holds the frames (K,) from which on each matrix (K, 4, 4) was the known one; `world_from_camera` is the last.
     """
 
     info: VideoInfo
@@ -221,6 +222,14 @@ class Motion:
     skeleton2d: Skeleton
     skeleton3d: Skeleton
     tracks: dict[int, Track] = field(default_factory=dict)
+    worlds: tuple[np.ndarray, np.ndarray] | None = None
+
+    def world_at(self, frame):
+        """The world_from_camera (4, 4) to draw a frame with: the one that was known then."""
+        if self.worlds is None:
+            return self.world_from_camera
+        frames, matrices = self.worlds
+        return matrices[max(0, np.searchsorted(frames, frame, side="right") - 1)]
 
     def __post_init__(self):
         _array(self, "world_from_camera", (4, 4), np.float64)

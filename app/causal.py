@@ -1,0 +1,141 @@
+"""The live rules: every frame is reconstructed from itself and the frames before it.
+
+The live view and `--causal` runs of files use this one class, so both give the same for the same frames.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
+from app.smooth import OneEuro, interpolate
+from app.world import WINDOW, evidence, world_matrix
+from core.geometry import rays
+from core.records import Motion, Track
+from core.skeletons import convert
+
+PAUSE = 1.0  # s out of sight after which a person begins anew
+REMEMBERED = 400  # windows of half a second of one person that decide on the world
+SETTLED = 300  # frames after which a body's size is an average over the last so many
+JOINTS = {"cutoff": 1.7, "beta": 3.0}  # One-Euro: Hz, and Hz for each m/s
+LATERAL = {"cutoff": 1.5, "beta": 3.0}
+DEPTH = {"cutoff": 0.3, "beta": 0.6}  # on the logarithm of the depth
+
+
+class CausalReconstructor:
+    """The people of one video as they become known, frame by frame. `world` is the world_from_camera of the latest frame."""
+
+    def __init__(self, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
+        self.info, self.camera, self.lifter, self.skeleton2d = info, camera, lifter, skeleton2d
+        self.smooth, self.height = smooth, height
+        self.people, self.windows, self.centre = {}, deque(maxlen=REMEMBERED), None
+        self.skeleton3d, self.world = lifter.skeleton_out, world_matrix([], np.zeros(3))
+
+    def step(self, observation):
+        """The Motion of one frame: a Track of one row for each person of the Observation, in the world as it is known now."""
+        time, poses, ids = observation.time, observation.poses, observation.tracks.ids.tolist()
+        self.people = {number: person for number, person in self.people.items() if time - person.times[-1] < PAUSE}
+        for number in ids:
+            if number not in self.people:
+                self.people[number] = _Person(self)
+        lifted = self._lift(ids, time, poses)
+        places = [self.people[number].place(time, *row) for number, row in zip(ids, lifted, strict=True)]
+        self._look_around(time, ids, places)
+        tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
+        return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
+
+    def _lift(self, ids, time, poses):
+        """For each person joints (J, 3) and weights (J,), and the joints (J, 2) on the unit plane."""
+        if not ids:
+            return []
+        points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
+        windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
+        lifted = self.lifter(windows, [self.camera] * len(ids))
+        joints, skeleton, sigma = lifted.joints, self.lifter.skeleton_out, lifted.sigma
+        if poses.relative is not None and not np.isfinite(joints).any():
+            joints, skeleton, sigma = poses.relative - poses.relative[:, [self.skeleton2d.root]], self.skeleton2d, None
+        self.skeleton3d = skeleton
+        points, scores = convert(poses.points, poses.scores, self.skeleton2d, skeleton)
+        weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
+        return zip(joints.astype(np.float64), weights, rays(points, self.camera), strict=True)
+
+    def _look_around(self, time, ids, places):
+        """Bring the world up to date whenever somebody's window of evidence closes."""
+        closed = []
+        for number, (joints, root) in zip(ids, places, strict=True):
+            closed += self.people[number].evidence(time, joints, root)
+        roots = np.array([root for _, root in places if np.isfinite(root).all()])
+        if self.centre is None and len(roots):
+            self.centre = roots.mean(0)
+        if closed:
+            self.windows.extend(closed)
+            self.world = world_matrix(list(self.windows), self.centre)
+
+
+class _Person:
+    """The past of one person: 2D joints, body size, filters, and the frames of the open window of evidence."""
+
+    def __init__(self, owner):
+        self.owner, self.times, self.poses, self.frames, self.lengths, self.size, self.open = owner, deque(), deque(), 0, 0.0, 0.0, None
+        self.joints_filter, self.lateral_filter, self.depth_filter = OneEuro(**JOINTS), OneEuro(**LATERAL), OneEuro(**DEPTH)
+
+    def window(self, time, points, scores):
+        """What the lifter reads (R, J, 3): the past at even steps up to now, at a rate that the lifter knows; a lifter that also wants the future
+        gets the present pose for it."""
+        lifter = self.owner.lifter
+        known = np.isfinite(points).all(-1) & (scores > 0)
+        self.times.append(time)
+        self.poses.append(np.concatenate([np.where(known[:, None], points, np.nan), np.where(known, scores, 0)[:, None]], -1))
+        rate = 1 / np.median(np.diff(self.times)[-30:]) if len(self.times) > 1 else float(self.owner.info.fps)
+        step = 1 / np.clip(rate, *getattr(lifter, "fps_range", (0, np.inf)))
+        past = lifter.receptive_field if lifter.causal else lifter.receptive_field // 2 + 1
+        while len(self.times) > 2 and self.times[1] < time - past * step:
+            self.times.popleft()
+            self.poses.popleft()
+        seen = interpolate(time - step * np.arange(past)[::-1], np.array(self.times), np.stack(self.poses))
+        return np.concatenate([seen, np.repeat(seen[-1:], lifter.receptive_field - past, 0)]).astype(np.float32)
+
+    def place(self, time, joints, weights, plane):
+        """Joints (J, 3) root-relative with the body's bones, and the root (3,), both filtered."""
+        if not np.isfinite(joints).all():
+            return joints, np.full(3, np.nan)
+        joints = self.joints_filter(time, joints) if self.owner.smooth else joints
+        joints = self._sized(joints)
+        root, known = fit_root(joints[None], plane[None], weights[None])
+        if not known[0]:
+            return joints, np.full(3, np.nan)
+        distance = np.exp(self.depth_filter(time, np.log(root[:, 2]))) if self.owner.smooth else root[:, 2]
+        root = lateral(joints[None], plane[None], weights[None], distance)[0]
+        root[:2] = self.lateral_filter(time, root[:2]) if self.owner.smooth else root[:2]
+        return joints, root
+
+    def _sized(self, joints):
+        """Joints (J, 3) with the bone lengths of the past on average, scaled to the stature asked for."""
+        skeleton = self.owner.skeleton3d
+        self.frames = min(self.frames + 1, SETTLED)
+        self.lengths = self.lengths + (bone_lengths(joints[None], skeleton) - self.lengths) / self.frames
+        joints = with_bones(joints[None], skeleton, self.lengths)
+        if self.owner.height is not None:
+            self.size += (self.owner.height / stature(joints, skeleton) - self.size) / self.frames
+            joints *= self.size
+        return joints[0]
+
+    def evidence(self, time, joints, root):
+        """The window of Evidence that this frame closes, if any. A person's first frame is a window of its own: the world cannot wait for more."""
+        if not (np.isfinite(joints).all() and np.isfinite(root).all()):
+            return []
+        first, self.open = self.open is None, self.open or []
+        closing = self.open and int(time / WINDOW) > int(self.open[0][0] / WINDOW)
+        closed = [(time, joints, root)] if first else self.open if closing else []
+        self.open = [(time, joints, root)] if closing else [*self.open, (time, joints, root)]
+        if not closed:
+            return []
+        times, poses, roots = zip(*closed, strict=True)
+        return evidence(np.array(poses), np.array(roots), times, self.owner.skeleton3d)
+
+
+def _row(number, observation, i, joints, root):
+    """The Track of one frame: row i of the Observation with its 3D."""
+    poses = observation.poses
+    return Track(number, [observation.frame], [observation.time], observation.tracks.boxes[[i]], poses.points[[i]], poses.scores[[i]],
+                 joints[None], root[None], [True])

@@ -1,0 +1,177 @@
+"""Observations -> tracks: one array per person, with outliers rejected, broken tracks joined and short gaps filled.
+
+What is filled in between frames is marked as not observed; what is filled in within a frame has half the score of what it was made from.
+Nothing is invented over a second or more: there a joint is NaN with score 0, and a track has no rows.
+"""
+
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from app.join import join_tracks
+from app.smooth import hampel, interpolate
+from core.errors import InputError
+from core.geometry import area
+from core.records import Track
+
+GAP = 1.0  # s: shorter ones are filled
+FILLED = 0.5  # share of its neighbours' score that a filled-in joint gets
+
+
+class Rows(NamedTuple):
+    """People of many frames, one row each: ids, frames, times (N,), boxes (N, 4), points (N, J, 2), scores (N, J), relative (N, J, 3), depth (N,)."""
+
+    ids: np.ndarray
+    frames: np.ndarray
+    times: np.ndarray
+    boxes: np.ndarray
+    points: np.ndarray
+    scores: np.ndarray
+    relative: np.ndarray
+    depth: np.ndarray
+
+
+def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None):
+    """The tracks {id: Track} of an iterable of Observations (core.records), one for every processed frame in order, also where nobody is seen.
+
+    join: broken tracks of a person become one, under the earlier number. fill: rows for gaps shorter than a second. min_seconds: people seen for
+    less are left out (in videos of less than twice that, for less than half the video). max_people: only the most visible are kept.
+    Root-relative 3D and the root's depth are taken over where the pose network gave them, else NaN.
+    """
+    rows, timeline, features = _gather(observations)
+    tracks = [clean(track) for track in _split(rows, features)]
+    if join:
+        tracks = join_tracks(tracks, info.width, info.height)
+    if min_seconds:
+        step = _step(timeline[1], info)
+        least = min(min_seconds, len(timeline[1]) * step / 2)
+        tracks = [track for track in tracks if len(track) * step >= least - 1e-6]
+    if fill:
+        tracks = [fill_gaps(track, *timeline) for track in tracks]
+    tracks = {track.id: track for track in sorted(tracks, key=lambda track: track.id)}
+    return tracks if max_people is None else most_visible(tracks, max_people)
+
+
+def select(tracks, ids):
+    """The tracks with these numbers. Raises InputError for a number that nobody has."""
+    missing = sorted(set(ids) - set(tracks))
+    if missing:
+        raise InputError(f"no person {missing[0]}; there are: {', '.join(map(str, tracks)) or 'none'}")
+    return {number: track for number, track in tracks.items() if number in set(ids)}
+
+
+def most_visible(tracks, count):
+    """The `count` tracks with the most screen: height of the box summed over the frames."""
+    ranked = sorted(tracks.values(), key=lambda track: -np.sqrt(area(track.boxes)).sum())
+    kept = {track.id for track in ranked[:count]}
+    return {number: track for number, track in tracks.items() if number in kept}
+
+
+def clean(track):
+    """The track with outlying joints taken out, and joints that are missing for less than a second filled in from the frames around."""
+    steps = np.diff(track.times)
+    half = max(2, round(0.07 / np.median(steps))) if len(steps) else 2
+    known = np.isfinite(track.points).all(-1) & (track.scores > 0)
+    points = np.where(known[..., None], track.points, np.nan)
+    size = np.linalg.norm(track.boxes[:, 2:] - track.boxes[:, :2], axis=1)
+    known &= ~hampel(points, 0.02 * size, half)
+    points, scores = points.copy(), np.where(known, track.scores, 0)
+    for joint in np.flatnonzero(~known.all(0)):
+        _fill_joint(points[:, joint], scores[:, joint], known[:, joint], track.times)
+    return replace(track, points=points, scores=scores)
+
+
+def _fill_joint(points, scores, known, times):
+    """Fill points (T, 2) and scores (T,) of one joint in place where it is not known."""
+    points[~known] = np.nan
+    if not known.any():
+        return
+    before, after = _neighbours(known)
+    holes = np.flatnonzero(~known & (before >= 0) & (after >= 0))
+    holes = holes[times[after[holes]] - times[before[holes]] < GAP]
+    points[holes] = interpolate(times[holes], times[known], points[known])
+    scores[holes] = FILLED * interpolate(times[holes], times[known], scores[known])
+
+
+def _neighbours(known):
+    """For each frame the latest known one up to it and the first known one from it on (T,), -1 where there is none."""
+    index = np.arange(len(known))
+    before = np.maximum.accumulate(np.where(known, index, -1))
+    after = np.minimum.accumulate(np.where(known, index, len(known))[::-1])[::-1]
+    return before, np.where(after < len(known), after, -1)
+
+
+def fill_gaps(track, frames, times):
+    """The track with a row for each processed frame (frames (F,), times (F,)) in its gaps of less than a second, interpolated, not observed."""
+    where = np.searchsorted(track.times, times)
+    inside = (where > 0) & (where < len(track)) & ~np.isin(frames, track.frames)
+    gaps = np.diff(track.times)
+    new = np.flatnonzero(inside)
+    new = new[gaps[where[new] - 1] < GAP]
+    if not len(new):
+        return track
+    order = np.argsort(np.concatenate([track.frames, frames[new]]), kind="stable")
+
+    def merged(values):
+        return np.concatenate([values, interpolate(times[new], track.times, values)])[order]
+
+    observed = np.concatenate([track.observed, np.zeros(len(new), bool)])[order]
+    points = merged(track.points)
+    scores = np.where(observed[:, None], merged(track.scores), FILLED * merged(track.scores)) * np.isfinite(points).all(-1)
+    return replace(
+        track, frames=np.concatenate([track.frames, frames[new]])[order], times=np.concatenate([track.times, times[new]])[order],
+        boxes=merged(track.boxes), points=points, scores=scores, joints3d=merged(track.joints3d), root=merged(track.root), observed=observed,
+    )
+
+
+def _step(times, info):
+    """Seconds from one processed frame to the next."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else float(1 / info.fps)
+
+
+def _gather(observations):
+    """(Rows or None, (frames, times) of all processed frames, {id: (sum of features, count)})."""
+    observations, blocks, timeline, features = iter(observations), [], [], {}
+    while chunk := list(islice(observations, 256)):
+        timeline += [(seen.frame, seen.time) for seen in chunk]
+        busy = [seen for seen in chunk if len(seen.tracks)]
+        if busy:
+            blocks.append(_block(busy))
+        for seen in busy:
+            if seen.features is not None:
+                for number, feature in zip(seen.tracks.ids.tolist(), seen.features, strict=True):
+                    total, count = features.get(number, (0, 0))
+                    features[number] = total + feature, count + 1
+    rows = Rows(*(np.concatenate(column) for column in zip(*blocks, strict=True))) if blocks else None
+    frames, times = np.array([f for f, _ in timeline], np.int64), np.array([t for _, t in timeline], np.float64)
+    return rows, (frames, times), features
+
+
+def _block(busy):
+    """Rows of observations that all have people."""
+    counts = [len(seen.tracks) for seen in busy]
+    points = np.concatenate([seen.poses.points for seen in busy])
+    relative = [seen.poses.relative if seen.poses.relative is not None else np.full((*seen.poses.scores.shape, 3), np.nan) for seen in busy]
+    depth = [seen.poses.root_depth if seen.poses.root_depth is not None else np.full(len(seen.poses), np.nan) for seen in busy]
+    return Rows(
+        np.concatenate([seen.tracks.ids for seen in busy]), np.repeat([seen.frame for seen in busy], counts),
+        np.repeat([seen.time for seen in busy], counts), np.concatenate([seen.tracks.boxes for seen in busy]), points,
+        np.concatenate([seen.poses.scores for seen in busy]), np.concatenate(relative).astype(np.float32), np.concatenate(depth).astype(np.float32),
+    )
+
+
+def _split(rows, features):
+    """A Track for each number."""
+    if rows is None:
+        return
+    order = np.argsort(rows.ids, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(rows.ids[order])) + 1):
+        number = int(rows.ids[part[0]])
+        root = np.stack([np.full(len(part), np.nan), np.full(len(part), np.nan), rows.depth[part]], 1)
+        total, count = features.get(number, (None, 1))
+        yield Track(
+            number, rows.frames[part], rows.times[part], rows.boxes[part], rows.points[part], rows.scores[part], rows.relative[part], root,
+            np.ones(len(part), bool), None if total is None else total / count,
+        )

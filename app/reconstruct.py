@@ -1,0 +1,151 @@
+"""Tracks -> motion: the lifted pose of every frame, smooth, with constant bones, placed in space, in an upright world.
+
+`reconstruct` sees a whole video; `reconstruct_causal` gives for every frame what the live view would have shown.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
+from app.causal import CausalReconstructor
+from app.motion import GAP
+from app.smooth import butterworth, interpolate, spline
+from app.world import evidence, world_matrix
+from core.geometry import rays
+from core.records import Motion, Track
+from core.skeletons import convert
+
+JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 5.0, 1.0  # Hz
+
+
+class _Lift(NamedTuple):
+    """joints (T, J, 3) m root-relative in camera axes, weights (T, J) of the joints in the fit of the root."""
+
+    joints: np.ndarray
+    weights: np.ndarray
+
+
+def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
+    """The Motion of tracks {id: Track} of `motion.assemble`, whose points are joints of `skeleton2d`.
+
+    lifter: core.protocols.Lifter. Where it gives nothing, the root-relative joints of the pose network are taken if there are any, else 3D stays NaN.
+    smooth: low passes over time. height: of the people in metres; None leaves the size to the lifter.
+    Each track is reconstructed by itself; only the world is common.
+    """
+    lifted = {number: _lift_track(track, camera, lifter, skeleton2d) for number, track in tracks.items()}
+    skeleton = lifter.skeleton_out
+    if tracks and not any(np.isfinite(lift.joints).any() for lift in lifted.values()) and any(np.isfinite(t.joints3d).any() for t in tracks.values()):
+        lifted = {number: _Lift(track.joints3d - track.joints3d[:, [skeleton2d.root]], track.scores) for number, track in tracks.items()}
+        skeleton = skeleton2d
+    placed = {number: _place(track, lifted[number], camera, skeleton2d, skeleton, smooth, height) for number, track in tracks.items()}
+    return Motion(info, camera, upright(placed.values(), skeleton), skeleton2d, skeleton, placed)
+
+
+def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
+    """The Motion of an iterable of Observations by the live rules: every frame from the frames before it, nothing joined, nothing filled.
+
+    Its joints and roots up to a frame are those of the video cut there. `world_from_camera` is the one known at the end; `Motion.world_at`
+    gives the one that was known at a frame.
+    """
+    live, rows, worlds = CausalReconstructor(info, camera, lifter, skeleton2d, smooth=smooth, height=height), {}, []
+    for observation in observations:
+        now = live.step(observation)
+        for number, track in now.tracks.items():
+            rows.setdefault(number, []).append(track)
+        if not worlds or not np.array_equal(worlds[-1][1], now.world_from_camera):
+            worlds.append((observation.frame, now.world_from_camera))
+    tracks = {number: _stacked(rows[number]) for number in sorted(rows)}
+    history = (np.array([frame for frame, _ in worlds]), np.stack([world for _, world in worlds])) if worlds else None
+    return Motion(info, camera, live.world, skeleton2d, live.skeleton3d, tracks, history)
+
+
+def _stacked(rows):
+    names = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")
+    return Track(rows[0].id, **{name: np.concatenate([getattr(row, name) for row in rows]) for name in names})
+
+
+def upright(tracks, skeleton):
+    """world_from_camera (4, 4) of reconstructed tracks: z up, floor at 0, the origin under the middle of where the people were."""
+    windows = [window for track in tracks for window in evidence(track.joints3d, track.root, track.times, skeleton)]
+    roots = [track.root[np.isfinite(track.root).all(1)] for track in tracks]
+    roots = np.concatenate(roots) if roots else np.zeros((0, 3))
+    return world_matrix(windows, roots.mean(0) if len(roots) else np.zeros(3))
+
+
+def segments(times):
+    """Index arrays of the stretches of a track without a pause of GAP seconds: nothing is carried over a pause."""
+    return np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) >= GAP) + 1)
+
+
+def _lift_track(track, camera, lifter, skeleton2d):
+    points, scores = convert(track.points, track.scores, skeleton2d, lifter.skeleton_in)
+    scores = np.where(np.isfinite(points).all(-1), np.nan_to_num(scores), 0)
+    parts = [_lift_segment(points[part], scores[part], track.times[part], camera, lifter) for part in segments(track.times)]
+    joints = np.concatenate([joints for joints, _ in parts])
+    sigma = np.concatenate([sigma for _, sigma in parts])
+    _, weights = convert(track.points, track.scores, skeleton2d, lifter.skeleton_out)
+    return _Lift(joints, np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2))
+
+
+def _lift_segment(points, scores, times, camera, lifter):
+    """Joints (T, J, 3) and sigma (T, J) of one stretch, lifted at an even frame rate that the lifter knows."""
+    grid = _lifting_times(times, getattr(lifter, "fps_range", (0, np.inf)))
+    if grid is None:
+        lifted = lifter.sequence(points, scores, camera)
+        joints, sigma = lifted.joints, lifted.sigma
+    else:
+        lifted = lifter.sequence(interpolate(grid, times, points), interpolate(grid, times, scores), camera)
+        joints, sigma = interpolate(times, grid, lifted.joints), None if lifted.sigma is None else interpolate(times, grid, lifted.sigma)
+    return joints, np.zeros(joints.shape[:2]) if sigma is None else sigma
+
+
+def _lifting_times(times, fps_range):
+    """The even times at which a stretch is lifted, None when its own are even and at a rate within the range."""
+    steps = np.diff(times)
+    if not len(steps):
+        return None
+    rate = 1 / np.median(steps)
+    wanted = np.clip(rate, *fps_range)
+    if wanted == rate and steps.max() < 1.5 * steps.min():
+        return None
+    return times[0] + np.arange(int(np.ceil((times[-1] - times[0]) * wanted)) + 1) / wanted
+
+
+def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
+    """The track with its joints smoothed and given constant bones, and its root."""
+    joints = np.array(lift.joints, np.float64)
+    if not np.isfinite(joints).all((1, 2)).any():
+        return replace(track, joints3d=np.full(joints.shape, np.nan), root=np.full((len(track), 3), np.nan))
+    parts = segments(track.times)
+    if smooth:
+        joints = np.concatenate([butterworth(joints[part], track.times[part], JOINTS_CUTOFF) for part in parts])
+    whole = np.isfinite(joints).all((1, 2))
+    lengths = bone_lengths(joints[whole], skeleton, track.observed[whole])
+    joints = with_bones(joints, skeleton, lengths)
+    if height is not None:
+        joints *= height / stature(joints[whole], skeleton)
+    points, _ = convert(track.points, track.scores, skeleton2d, skeleton)
+    plane = rays(points, camera)
+    root = np.concatenate([_root(joints[p], plane[p], lift.weights[p], track.times[p], track.root[p, 2], smooth) for p in parts])
+    return replace(track, joints3d=joints, root=root)
+
+
+def _root(joints, plane, weights, times, depth, smooth):
+    """The root (T, 3) of one stretch. `depth` (T,) m is the pose network's, NaN where it has none."""
+    root, known = fit_root(joints, plane, weights)
+    if np.isfinite(depth).any():
+        root[:, 2], known = depth, np.ones(len(depth))
+    good = np.isfinite(root[:, 2]) & (root[:, 2] > 0) & (known > 0)
+    if not good.any():
+        return np.full_like(root, np.nan)
+    logarithm = np.log(np.where(good, root[:, 2], 1.0))
+    if smooth and len(times) > 2:
+        distance = np.exp(spline(np.where(good, logarithm, np.nan), known * good, times, DEPTH_CUTOFF))
+    else:
+        distance = np.exp(np.interp(times, times[good], logarithm[good]))
+    root = lateral(joints, plane, weights, distance)
+    seen = np.isfinite(root).all(1)
+    root = interpolate(times, times[seen], root[seen])
+    return butterworth(root, times, LATERAL_CUTOFF) if smooth else root
