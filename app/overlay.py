@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.shapes import INK, capsules, fill, identity_colour, mix, rgb, side_colour, tag
+from app.shapes import INK, capsules, fill, identity_colour, mix, rgb, shades, tag
 
 UNSEEN, UNSURE = 0.05, 0.3  # joint scores: below the first nothing is drawn, below the second faintly
 _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top", "head")
@@ -20,11 +20,11 @@ class Overlay:
             pairs += [tuple(skeleton.indices("left_shoulder", "right_shoulder")), tuple(skeleton.indices("left_hip", "right_hip"))]
         self.start, self.end = np.array(pairs, int).reshape(-1, 2).T
         names = [skeleton.joints[b] for b in self.end]
-        self.sides = ["" if {_side(skeleton.joints[a]), _side(name)} == {"left", "right"} else _side(name)
-                      for a, name in zip(self.start, names, strict=True)]
+        self.sides = tuple("" if {_side(skeleton.joints[a]), _side(name)} == {"left", "right"} else _side(name)
+                           for a, name in zip(self.start, names, strict=True))
         self.thin = np.array([0.45 if name in _FACE and name != "nose" else 1.0 for name in names])
         self.dots = [i for i, name in enumerate(skeleton.joints) if name != "head_top"]
-        self.dot_sides = [_side(skeleton.joints[i]) for i in self.dots]
+        self.dot_sides = tuple(_side(skeleton.joints[i]) for i in self.dots)
         self.dot_size = np.array([0.5 if skeleton.joints[i] in _FACE else 1.0 for i in self.dots])
 
     def draw(self, image, people):
@@ -41,22 +41,21 @@ class Overlay:
             return
         sure = seen & (person.scores > UNSURE) & person.observed
         width = _line_width(points[seen], image.shape[0])
-        strokes = self._strokes(points, width, identity_colour(person.id))
+        strokes = self._strokes(points, width, person.id)
         bones = np.concatenate([seen[self.start] & seen[self.end], seen[self.dots]])
         solid = np.concatenate([sure[self.start] & sure[self.end], sure[self.dots]])
         if (bones & ~solid).any():
             _faintly(image, points[seen], width, lambda part: _paint(part, strokes, bones & ~solid))
         _paint(image, strokes, solid)
 
-    def _strokes(self, points, width, colour):
+    def _strokes(self, points, width, number):
         """(rims, fills, colours) of all bones and then all joints."""
         place = np.nan_to_num(points, nan=-1e4, posinf=-1e4, neginf=-1e4)
         start = np.concatenate([place[self.start], place[self.dots]])
         end = np.concatenate([place[self.end], place[self.dots] + (0.01, 0)])
         radius = np.concatenate([width * self.thin * 0.5, width * self.dot_size * 0.78])
         rim = max(1.0, width * 0.16)
-        bones, dots = ([side_colour(colour, side) for side in sides] for sides in (self.sides, self.dot_sides))
-        colours = rgb(bones + [mix(dot, (255, 255, 255), 0.3) for dot in dots])
+        colours = rgb(np.concatenate([shades(number, self.sides), mix(shades(number, self.dot_sides), (255, 255, 255), 0.3)]))
         return capsules(start, end, radius + rim, radius + rim), capsules(start, end, radius, radius), colours
 
     def _tag(self, image, person):
@@ -64,7 +63,7 @@ class Overlay:
         seen = np.isfinite(points).all(-1) & (person.scores > UNSEEN)
         if seen.any():
             low, high = points[seen].min(0), points[seen].max(0)
-            size = np.clip((high - low).max() * 0.055, image.shape[0] / 45, image.shape[0] / 26)
+            size = np.clip((high - low).max() * 0.055, max(image.shape[0] / 42, 12), max(image.shape[0] / 26, 14))
             top = points[seen][points[seen][:, 1].argmin(), 0]
             tag(image, person.id, (top, low[1] - size * 0.6), size, identity_colour(person.id))
 

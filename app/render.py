@@ -23,7 +23,7 @@ class Renderer:
     Raises InputError for an unknown layout or renderer.
     """
 
-    def __init__(self, motion, *, layout="side", size=None, azimuth=None, elevation=None, turn=0.0, renderer="opencv", select=None):
+    def __init__(self, motion, *, layout="side", size=None, azimuth=30.0, elevation=15.0, turn=0.0, renderer="opencv", select=None):
         if layout not in LAYOUTS or renderer not in RENDERERS:
             raise InputError(f"no layout '{layout}' with renderer '{renderer}'; layouts: {', '.join(LAYOUTS)}; renderers: {', '.join(RENDERERS)}")
         self.motion, self.select = motion, None if select is None else frozenset(select)
@@ -31,7 +31,8 @@ class Renderer:
         if self._picture:
             self._overlay = Overlay(motion.skeleton2d, self._picture[1] / motion.info.height)
         if self._panel:
-            self._scene = _scene(motion, self._panel, azimuth, elevation, turn, renderer, self.select)
+            view = frame_motion(motion, *self._panel, azimuth, elevation, turn, self.select)
+            self._scene = _scene_class(renderer)(view, motion.skeleton3d, motion.world_from_camera)
 
     @property
     def size(self):
@@ -75,13 +76,12 @@ def _arrange(width, height, layout, size):
     return (across, top), ((across, total - top) if below else (round(top * panel_ratio), top)), below
 
 
-def _scene(motion, size, azimuth, elevation, turn, renderer, select):
+def _scene_class(renderer):
     if renderer == "matplotlib":
         from app.plot import Plot  # only here: importing matplotlib takes half a second
 
-        return Plot(motion, size, 0.0 if azimuth is None else azimuth, 15.0 if elevation is None else elevation, turn, select)
-    view = frame_motion(motion, *size, 25.0 if azimuth is None else azimuth, 14.0 if elevation is None else elevation, turn, select)
-    return Scene(view, motion.skeleton3d, motion.world_from_camera)
+        return Plot
+    return Scene
 
 
 def _fit(image, canvas):

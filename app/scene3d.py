@@ -5,7 +5,7 @@ import numpy as np
 
 from app.mannequin import body_size, mannequin
 from app.people import to_world
-from app.shapes import INK, SHIFT, capsules, fill, fixed, identity_colour, mix, rgb, side_colour, tag
+from app.shapes import INK, SHIFT, capsules, fill, fixed, identity_colour, mix, rgb, shades, tag
 
 _SKY, _HORIZON, _FLOOR, _LINE = np.array([(17, 19, 25), (24, 27, 35), (47, 52, 64), (92, 101, 120)], np.float64)
 _LIGHT = np.array([-0.45, -0.75])  # towards the light, on the screen
@@ -41,11 +41,10 @@ class Scene:
         if not np.isfinite(person.joints).all():
             return None
         joints = self.body.matrix @ to_world(person.joints.astype(np.float64), self.world)
-        colour = identity_colour(person.id)
-        shades = np.array([side_colour(colour, side) for side in self.body.sides])
+        colours = shades(person.id, self.body.sides)
         if not person.observed:
-            shades = mix(shades, _FLOOR, 0.6)
-        return person.id, joints, self.body.radii * body_size(person.joints, self.skeleton), shades
+            colours = mix(colours, _FLOOR, 0.6)
+        return person.id, joints, self.body.radii * body_size(person.joints, self.skeleton), colours
 
     def _limbs(self, image, bodies, time):
         joints = np.stack([body[1] for body in bodies])
@@ -53,11 +52,11 @@ class Scene:
         start, end = (place[:, self.body.bones[:, k]].reshape(-1, 2) for k in (0, 1))
         depths = depth[:, self.body.bones].reshape(-1, 2)
         radii = np.maximum(np.concatenate([body[2] for body in bodies]) * self.view.focal / depths, image.shape[0] / 600)
-        shades = np.concatenate([body[3] for body in bodies])
+        colours = np.concatenate([body[3] for body in bodies])
         order = np.argsort(-depths.mean(1))
         order = order[np.isfinite(depths[order]).all(1)]
         far = np.clip((depths.mean(1, keepdims=True) - self.view.distance) / (3 * self.view.radius), 0, 0.35)
-        _shade(image, start[order], end[order], radii[order], mix(shades, _SKY, far)[order])
+        _shade(image, start[order], end[order], radii[order], mix(colours, _SKY, far)[order])
 
     def _shadows(self, image, bodies, time):
         """Darken the floor below every limb, the more the nearer the limb is to it."""
@@ -91,10 +90,10 @@ class Scene:
             cv2.polylines(image, [pieces[a : b + 1]], False, colour, weight, cv2.LINE_AA, SHIFT)
 
     def _tags(self, image, bodies, time):
-        size = np.clip(image.shape[0] / 30, 11, 40)
+        size = max(image.shape[0] / 30, 12)
         for number, joints, _, _ in bodies:
             top = joints[joints[:, 2].argmax()]
-            place, depth = self.view.project(top + (0, 0, 0.2), time)
+            place, depth = self.view.project(top + (0, 0, 0.14), time)
             if np.isfinite(depth):
                 tag(image, number, place, size, identity_colour(number))
 
@@ -116,8 +115,8 @@ def _shade(image, start, end, radii, colours):
               (radii * 0.80, 0.16, colours), (radii * 0.36, 0.40, mix(colours, (255, 255, 255), 0.34))]
     shapes = [(capsules(start + lit * move, end + lit * move, size[:, 0], size[:, 1]), rgb(colour)) for size, move, colour in layers]
     for i in range(len(start)):
-        for outlines, shades in shapes:
-            fill(image, outlines[i], shades[i])
+        for outlines, shade in shapes:
+            fill(image, outlines[i], shade[i])
 
 
 def _darken(image, mask, blur):
@@ -136,11 +135,10 @@ def _darken(image, mask, blur):
 
 def _backdrop(view):
     """The empty panel: dark, with a lit floor that fades outwards."""
-    away = view.floor_distance()
-    sky = np.linspace(0, 1, view.height)[:, None, None]
-    base = mix(_SKY, _HORIZON, sky)
-    share = np.exp(-np.clip(away, 0, 50) ** 2 * 0.9)[..., None]
-    return np.clip(np.rint(mix(base, _FLOOR, share)), 0, 255).astype(np.uint8)
+    away = np.clip(view.floor_distance(_COARSE), 0, 50)
+    share = cv2.resize(np.exp(-(away**2) * 0.9).astype(np.float32), (view.width, view.height), interpolation=cv2.INTER_LINEAR)[..., None]
+    base = mix(_SKY, _HORIZON, np.linspace(0, 1, view.height)[:, None, None]).astype(np.float32)
+    return np.rint(base + (_FLOOR.astype(np.float32) - base) * share).astype(np.uint8)
 
 
 def _grid(view):

@@ -17,6 +17,12 @@ def mix(colour, other, share):
     return np.asarray(colour, np.float64) * (1 - share) + np.asarray(other, np.float64) * share
 
 
+@lru_cache(64)
+def shades(number, sides):
+    """The colours (N, 3) of a track's parts by their sides; read only."""
+    return np.array([side_colour(identity_colour(number), side) for side in sides]).reshape(-1, 3)
+
+
 def identity_colour(number):
     """RGB of a track id. Ten colours that stay apart on dark and on video; later ids use them again, their number tells them apart."""
     return _COLOURS[(number - 1) % len(_COLOURS)]

@@ -38,11 +38,11 @@ class View:
         depth = np.where(seen[..., 2] > 0.1, seen[..., 2], np.nan)
         return np.stack([self.cx + self.focal * seen[..., 0] / depth, self.cy - self.focal * seen[..., 1] / depth], -1), depth
 
-    def floor_distance(self):
-        """For each pixel (H, W): the distance on the floor from the centre, over the scene's radius; infinite above the horizon."""
+    def floor_distance(self, reduced=1):
+        """For each pixel of the picture `reduced` times: the distance on the floor from the centre, over the scene's radius; inf in the sky."""
         axes, eye = self.axes(0)
-        x = (np.arange(self.width) + 0.5 - self.cx) / self.focal
-        y = (self.cy - np.arange(self.height) - 0.5) / self.focal
+        x = ((np.arange(-(-self.width // reduced)) + 0.5) * reduced - self.cx) / self.focal
+        y = (self.cy - (np.arange(-(-self.height // reduced)) + 0.5) * reduced) / self.focal
         rays = x[None, :, None] * axes[0] + y[:, None, None] * axes[1] + axes[2]
         down = np.where(rays[..., 2] < -1e-4, rays[..., 2], np.nan)
         hit = eye[:2] + rays[..., :2] * (-eye[2] / down)[..., None]
@@ -56,7 +56,7 @@ def _axes(heading, elevation):
     return np.stack([right, np.cross(right, forward), forward])
 
 
-def frame_motion(motion, width, height, azimuth=25.0, elevation=14.0, turn=0.0, select=None):
+def frame_motion(motion, width, height, azimuth=30.0, elevation=15.0, turn=0.0, select=None):
     """The view that holds everybody of a motion over its whole length.
 
     azimuth in degrees from the direction of the video's camera (0 = as filmed, positive = the viewer walks to the right), elevation
