@@ -5,7 +5,7 @@ import numpy as np
 from app.smooth import nan_median
 
 ANKLE_HEIGHT = 0.08  # m of the ankle joint above the floor
-CROWN = {"head_top": 0.0, "head": 0.075, "nose": 0.14}  # m of the crown above the highest joint that a skeleton has
+STATURE = {"head_top": 1.049, "head": 1.099, "nose": 1.147}  # stature / height from the ankles to the highest joint that a skeleton has
 UNSURE = 0.05  # m: a joint with this expected error counts half as much in the root's place
 RESIDUAL = 0.02  # m: a joint that misses its ray by less is not suspected
 
@@ -34,19 +34,19 @@ def with_bones(joints, skeleton, lengths):
 
 
 def stature(joints, skeleton):
-    """The standing height in metres of a body from its joints (T, J, 3) in any poses: floor to hips, hips to shoulders, shoulders to crown."""
+    """The standing height in metres of a body from its joints (T, J, 3) in any poses: legs, trunk and head, straightened."""
 
     def middle(part):
         return joints[:, skeleton.indices(f"left_{part}", f"right_{part}")].mean(1)
 
-    top, above = next((name, rest) for name, rest in CROWN.items() if name in skeleton.joints)
+    top = next(name for name in STATURE if name in skeleton.joints)
     lengths = bone_lengths(joints, skeleton)
     legs = sum(length for joint, length in zip(skeleton.joints, lengths, strict=True) if joint.split("_")[-1] in ("knee", "ankle", "foot")) / 2
     torso, head = middle("shoulder") - middle("hip"), joints[:, skeleton.index(top)] - middle("shoulder")
-    return float(ANKLE_HEIGHT + legs + above + sum(np.median(np.linalg.norm(part, axis=-1)) for part in (torso, head)))
+    return float(STATURE[top] * (legs + sum(np.median(np.linalg.norm(part, axis=-1)) for part in (torso, head))))
 
 
-def fit_root(joints, plane, weights, rounds=5):
+def fit_root(joints, plane, weights, rounds=3):
     """The root (T, 3) m that puts root-relative joints (T, J, 3) onto their rays, by weighted least squares; and what is known of its depth (T,).
 
     plane (T, J, 2): the joints on the unit plane (core.geometry.rays), NaN where not seen; weights (T, J). For a joint (X, Y, Z) seen at (u, v)
@@ -66,7 +66,7 @@ def fit_root(joints, plane, weights, rounds=5):
     return np.where(good[:, None], root, np.nan), known
 
 
-def lateral(joints, plane, weights, depth, rounds=5):
+def lateral(joints, plane, weights, depth, rounds=3):
     """The root (T, 3) of `fit_root` for roots whose depth (T,) m is given; NaN without a joint."""
     joints, plane, weights = _usable(joints, plane, weights)
     used = weights

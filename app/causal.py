@@ -38,16 +38,13 @@ class CausalReconstructor:
         for number in ids:
             if number not in self.people:
                 self.people[number] = _Person(self)
-        lifted = self._lift(ids, time, poses)
-        places = [self.people[number].place(time, *row) for number, row in zip(ids, lifted, strict=True)]
+        places = self._place(ids, time, *self._lift(ids, time, poses)) if ids else []
         self._look_around(time, ids, places)
         tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
         return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
 
     def _lift(self, ids, time, poses):
-        """For each person joints (J, 3) and weights (J,), and the joints (J, 2) on the unit plane."""
-        if not ids:
-            return []
+        """Joints (N, J, 3) of the people, their weights (N, J), and where they are seen on the unit plane (N, J, 2)."""
         points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
         windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
         lifted = self.lifter(windows, [self.camera] * len(ids))
@@ -57,7 +54,16 @@ class CausalReconstructor:
         self.skeleton3d = skeleton
         points, scores = convert(poses.points, poses.scores, self.skeleton2d, skeleton)
         weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
-        return zip(joints.astype(np.float64), weights, rays(points, self.camera), strict=True)
+        return joints.astype(np.float64), weights, rays(points, self.camera)
+
+    def _place(self, ids, time, joints, weights, plane):
+        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown."""
+        people = [self.people[number] for number in ids]
+        joints = np.stack([person.body(time, pose) for person, pose in zip(people, joints, strict=True)])
+        root, known = fit_root(joints, plane, weights)
+        depth = np.array([person.depth(time, z) for person, z in zip(people, np.where(known > 0, root[:, 2], np.nan), strict=True)])
+        root = lateral(joints, plane, weights, depth)
+        return [(pose, person.lateral(time, place)) for person, pose, place in zip(people, joints, root, strict=True)]
 
     def _look_around(self, time, ids, places):
         """Bring the world up to date whenever somebody's window of evidence closes."""
@@ -95,19 +101,19 @@ class _Person:
         seen = interpolate(time - step * np.arange(past)[::-1], np.array(self.times), np.stack(self.poses))
         return np.concatenate([seen, np.repeat(seen[-1:], lifter.receptive_field - past, 0)]).astype(np.float32)
 
-    def place(self, time, joints, weights, plane):
-        """Joints (J, 3) root-relative with the body's bones, and the root (3,), both filtered."""
+    def body(self, time, joints):
+        """Joints (J, 3), filtered and with the body's bones; NaN where the lifter gave nothing."""
         if not np.isfinite(joints).all():
-            return joints, np.full(3, np.nan)
-        joints = self.joints_filter(time, joints) if self.owner.smooth else joints
-        joints = self._sized(joints)
-        root, known = fit_root(joints[None], plane[None], weights[None])
-        if not known[0]:
-            return joints, np.full(3, np.nan)
-        distance = np.exp(self.depth_filter(time, np.log(root[:, 2]))) if self.owner.smooth else root[:, 2]
-        root = lateral(joints[None], plane[None], weights[None], distance)[0]
-        root[:2] = self.lateral_filter(time, root[:2]) if self.owner.smooth else root[:2]
-        return joints, root
+            return np.full_like(joints, np.nan)
+        return self._sized(self.joints_filter(time, joints) if self.owner.smooth else joints)
+
+    def depth(self, time, depth):
+        """The root's depth in metres, filtered; NaN where unknown."""
+        return np.exp(self.depth_filter(time, np.log([depth])))[0] if self.owner.smooth else depth
+
+    def lateral(self, time, root):
+        """The root (3,) with x and y filtered."""
+        return np.append(self.lateral_filter(time, root[:2]), root[2]) if self.owner.smooth else root
 
     def _sized(self, joints):
         """Joints (J, 3) with the bone lengths of the past on average, scaled to the stature asked for."""

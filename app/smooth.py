@@ -28,9 +28,9 @@ def butterworth(values, times, cutoff, order=2):
     flat = np.asarray(values, np.float64).reshape(len(values), -1)
     steps = np.diff(times)
     rate = 1 / np.median(steps) if len(steps) else 0.0
-    corrected = cutoff / (2**0.5 - 1) ** (1 / (2 * order))
-    if len(values) < 4 or corrected >= 0.45 * rate:
+    if len(values) < 4 or cutoff >= 0.4 * rate:
         return values
+    corrected = rate / np.pi * np.arctan(np.tan(np.pi * cutoff / rate) / (2**0.5 - 1) ** (1 / (2 * order)))
     even = np.ptp(steps) < 0.1 / rate
     grid = times if even else np.linspace(times[0], times[-1], max(4, round((times[-1] - times[0]) * rate) + 1))
     missing = ~np.isfinite(flat)

@@ -115,6 +115,8 @@ def conversion(source, target):
 
 def convert(points, scores, source, target):
     """Points (..., J, D) and scores (..., J) in another skeleton; a joint is scored by the weakest of those it is made of."""
+    if source == target:
+        return np.asarray(points, np.float32), np.asarray(scores, np.float32)
     matrix = conversion(source, target)
     used = matrix != 0
     moved = np.stack([np.tensordot(points[..., row, :], matrix[i, row], ([-2], [0])) for i, row in enumerate(used)], -2)
