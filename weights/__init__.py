@@ -5,6 +5,7 @@
 
 import pathlib
 import pickle
+import struct
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from weights._files import find, manifest
 __all__ = ["load", "load_strict", "manifest", "parts", "resolve", "save"]
 
 STATES = ("state_dict", "model_pos", "network", "net_dict", "model")  # under these the published checkpoints keep their tensors, in this order
+
+# What the reader of pickles raises where the bytes are no checkpoint, or one with more than tensors and numbers in it.
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, struct.error)
 
 
 def resolve(name_or_path, folder=None):
@@ -89,10 +93,11 @@ def _read_safetensors(path):
 
 
 def _allowed():
-    """What published checkpoints pickle beside tensors: the state of a numpy random generator, under today's and older names."""
+    """What published checkpoints pickle beside tensors: the state of a numpy random generator, as numpy wrote it from 1.15 to 2."""
     random, twister = np.random._pickle, np.random._mt19937.MT19937
     multi = np._core.multiarray
-    return [random.__randomstate_ctor, random.__bit_generator_ctor, np.random.RandomState, twister, np.ndarray, np.dtype,
+    return [random.__randomstate_ctor, random.__bit_generator_ctor, (np.random.RandomState, "numpy.random.__RandomState_ctor"),
+            np.random.RandomState, twister, np.ndarray, np.dtype,
             *(type(np.dtype(kind)) for kind in ("u4", "i4", "i8", "f4", "f8")), multi._reconstruct, multi.scalar,
             (multi._reconstruct, "numpy.core.multiarray._reconstruct"), (multi.scalar, "numpy.core.multiarray.scalar")]
 
@@ -101,8 +106,8 @@ def _read_torch(path, part):
     try:
         with torch.serialization.safe_globals(_allowed()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read as a checkpoint: {type(error).__name__} {str(error).partition(chr(10))[0]}") from error
     return _pick(content, part, path)
 
 

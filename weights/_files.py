@@ -2,12 +2,12 @@
 
 import functools
 import hashlib
+import http.client
 import os
 import pathlib
 import sys
 import tempfile
 import tomllib
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
@@ -93,11 +93,11 @@ def fetch(entry, folder=None):
         return path
     if entry.url is None:
         raise InputError(help_text(entry, path, "is not there"))
-    path.parent.mkdir(parents=True, exist_ok=True)
     print(f"{entry.file}: {entry.role}, licence: {entry.licence}", file=sys.stderr)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         download(entry, path)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise InputError(help_text(entry, path, f"could not be downloaded ({error})")) from error
     return path
 
