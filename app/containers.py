@@ -76,14 +76,32 @@ def _length(container, stream):
     return (Fraction(container.duration, av.time_base) - start, not container.streams.audio) if container.duration else None
 
 
+def _begin(container):
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def _adrift(container):
+    """Broadcast and network clocks start anywhere: what counts there is the time since the container's own beginning."""
+    return bool(container.format.flags & Flags.ts_discont.value) or "://" in container.name
+
+
+def sound_of(source):
+    """(codec, seconds) of a source's first sound: its codec's name and when the container begins on the clock of its frames. None without sound."""
+    try:
+        with av.open(str(source)) as container:
+            if not container.streams.audio or not container.streams.video:
+                return None
+            return container.streams.audio[0].codec_context.name, 0.0 if _adrift(container) else float(_begin(container))
+    except (av.FFmpegError, OSError):
+        return None
+
+
 class _Clock:
     """Times in seconds from the stream's ticks: strictly increasing, the first not below 0, a missing tick made up from the rate."""
 
     def __init__(self, container, stream):
         self.tick, self.step = stream.time_base, 1 / _rate(stream)
-        # Broadcast and network clocks start anywhere; what counts there is the time since the container's own beginning.
-        adrift = container.format.flags & Flags.ts_discont.value or "://" in container.name
-        self.zero = Fraction(container.start_time or 0, av.time_base) if adrift else Fraction(0)
+        self.zero = _begin(container) if _adrift(container) else Fraction(0)
         self.last = None
 
     def __call__(self, frame):

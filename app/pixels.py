@@ -3,9 +3,8 @@
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from av.video.reformatter import Colorspace
 
-HDR = {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
 TAGGED = {1, 4, 5, 6, 7, 9, 10}  # the values of AVColorSpace that name a matrix
 
 
@@ -39,13 +38,11 @@ def _upright(image, turn):
 def rgb(frame, size, converter):
     """(H, W, 3) uint8 RGB of a decoded frame, upright; `size` (width, height) is that of the stored picture.
 
-    Transparency is laid on white, untagged HD is taken for BT.709, HDR is brought down to BT.709. One `converter` (VideoReformatter) serves a whole
-    video: making it costs as much as using it.
+    Transparency is laid on white, untagged HD is taken for BT.709, HDR is not tone-mapped. One `converter` (VideoReformatter) serves a whole video:
+    making it costs as much as using it.
     """
     untagged = frame.colorspace not in TAGGED
     options = {"src_colorspace": Colorspace.ITU709} if untagged and max(size) >= 1280 else {}
-    if frame.color_trc in HDR:
-        options |= {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
     clear = any(part.is_alpha for part in frame.format.components)
     image = converter.reformat(frame, *size, "rgba" if clear else "rgb24", threads=1, **options).to_ndarray()
     if clear:
