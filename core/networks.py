@@ -11,7 +11,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, on RGB 
 TAPS = {3: 24, 6: 32, 13: 96, 17: 320}  # layer of the trunk -> channels, at strides 4, 8, 16, 32
 
 
-def _block(channels, kernel=3):
+def block(channels, kernel=3):
     """Depthwise then pointwise convolution, each normalised."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True),
@@ -21,28 +21,34 @@ def _block(channels, kernel=3):
 class MobileUNet(nn.Module):
     """MobileNetV2 trunk (Sandler et al. 2018) and a top-down path of separable blocks: pictures (B, 3, H, W) -> features (B, C, H/4, W/4).
 
-    H and W are multiples of 32. Input is RGB / 255, normalised by MEAN and STD.
+    H and W are multiples of 32. Input is RGB / 255, normalised by MEAN and STD. The path ends at stride `finest` (4, 8 or 16);
+    `kernel` is the width of its depthwise convolutions.
     """
 
-    def __init__(self, channels=96):
+    def __init__(self, channels=96, finest=4, kernel=5):
         super().__init__()
+        self.taps = [layer for layer, stride in zip(TAPS, (4, 8, 16, 32), strict=True) if stride >= finest]
         self.trunk = mobilenet_v2().features[: max(TAPS) + 1]
-        self.lateral = nn.ModuleList(nn.Sequential(nn.Conv2d(n, channels, 1, bias=False), nn.BatchNorm2d(channels)) for n in TAPS.values())
-        self.context = nn.Sequential(_block(channels, 5), _block(channels, 5))
-        self.smooth = nn.ModuleList(_block(channels, 5) for _ in list(TAPS)[1:])
+        self.lateral = nn.ModuleList(nn.Sequential(nn.Conv2d(TAPS[i], channels, 1, bias=False), nn.BatchNorm2d(channels)) for i in self.taps)
+        self.context = nn.Sequential(block(channels, kernel), block(channels, kernel))
+        self.smooth = nn.ModuleList(block(channels, kernel) for _ in self.taps[1:])
 
     def forward(self, x):
+        return self.pyramid(x)[-1]
+
+    def pyramid(self, x):
+        """The features of every level of the path, from stride 32 to the finest."""
         levels = []
         for i, layer in enumerate(self.trunk):
             x = layer(x)
-            if i in TAPS:
+            if i in self.taps:
                 levels.append(x)
         x = self.lateral[-1](levels[-1])
-        x = x + self.context(x)
+        path = [x + self.context(x)]
         for level, lateral, smooth in zip(levels[-2::-1], list(self.lateral)[-2::-1], self.smooth, strict=True):
-            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest") + lateral(level)
-            x = x + smooth(x)
-        return x
+            x = nn.functional.interpolate(path[-1], scale_factor=2.0, mode="nearest") + lateral(level)
+            path.append(x + smooth(x))
+        return path
 
 
 def fuse(model):

@@ -6,6 +6,7 @@ import pathlib
 import cv2
 import numpy as np
 
+from core.errors import InputError
 from core.geometry import apply_affine, area, warp
 
 GREY = 114
@@ -21,19 +22,26 @@ class Photograph:
     ignore: np.ndarray
     square: bool = False
 
+    @property
+    def labelled(self):
+        """Whether somebody looked for the people in it."""
+        return not np.array_equal(self.ignore, WHOLE)
+
 
 def load(folder, split):
-    """The labelled photographs of `folder` (person_boxes) of a split ("train", "val"), in the order of its table."""
+    """The labelled photographs of a folder with boxes.npz and images/, of a split ("train", "val"), in the order of the table."""
     folder = pathlib.Path(folder)
+    if not (folder / "boxes.npz").exists():
+        raise InputError(f"{folder}: no boxes.npz there")
     table = np.load(folder / "boxes.npz")
-    boxes, ignore, owner, names = table["box_xyxy"], table["ignore"], table["box_image_index"], table["name"]
+    boxes, ignore, owner, names = table["box_xyxy"], table["ignore"].astype(bool), table["box_image_index"], table["name"]
     rows = np.flatnonzero(table["split"] == split)
-    return [_photograph(folder / "images" / str(names[i]), boxes[owner == i], ignore[owner == i]) for i in rows]
+    return [Photograph((folder / "images" / str(names[i])).read_bytes(), boxes[(owner == i) & ~ignore], boxes[(owner == i) & ignore]) for i in rows]
 
 
-def _photograph(path, boxes, ignore):
-    path = path if path.suffix else path.with_suffix(".jpg")
-    return Photograph(path.read_bytes(), boxes[~ignore], boxes[ignore])
+def rows(folder, split):
+    """The rows of boxes.npz that `load` gives."""
+    return np.flatnonzero(np.load(pathlib.Path(folder) / "boxes.npz")["split"] == split)
 
 
 def load_unlabelled(folder):
@@ -43,7 +51,7 @@ def load_unlabelled(folder):
 
 
 def pack(path, photographs):
-    """Write photographs into one file."""
+    """Write photographs into one .npz file."""
     counts = [[len(p.jpeg), len(p.boxes), len(p.ignore), p.square] for p in photographs]
     np.savez(path, counts=np.array(counts), jpeg=np.frombuffer(b"".join(p.jpeg for p in photographs), np.uint8),
              boxes=np.concatenate([p.boxes for p in photographs]), ignore=np.concatenate([p.ignore for p in photographs]))
@@ -58,9 +66,18 @@ def unpack(path):
             for a, b in zip(np.vstack([np.zeros_like(ends[:1]), ends[:-1]]), ends, strict=True)]
 
 
+def shrunk(photograph, side=288, quality=60):
+    """The photograph with at most `side` px on its longer side, encoded again: a third of the bytes."""
+    image = decode(photograph)
+    zoom = min(1, side / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+    jpeg = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return dataclasses.replace(photograph, jpeg=jpeg, boxes=photograph.boxes * np.float32(zoom), ignore=photograph.ignore * np.float32(zoom))
+
+
 def decode(photograph):
     """The RGB picture (H, W, 3)."""
-    return cv2.imdecode(np.frombuffer(photograph.jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    return cv2.imdecode(np.frombuffer(photograph.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
 # ---- tiles

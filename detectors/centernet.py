@@ -1,0 +1,107 @@
+"""CentreNet: our own person detector, score maps and side distances on a small U-shaped network.
+
+Every cell of three maps (strides 8, 16, 32) says how surely a person is centred there and how far the four sides of the box are: "Objects as
+Points" (Zhou et al. 2019) with the distances and levels of FCOS (Tian et al. 2019).
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torchvision.ops import nms
+
+import weights as files
+from core.errors import InputError
+from core.geometry import apply_affine, clip_boxes, invert_affine, letterbox_matrix, warp
+from core.networks import MobileUNet, block, fuse, pick_device, to_tensor
+from core.records import Detections
+
+STRIDES = (32, 16, 8)
+BORDER = 114  # grey of the letterbox
+
+
+class CentreNet(nn.Module):
+    """Pictures (B, 3, H, W) -> score logits (B, N) and boxes (B, N, 4) xyxy in input pixels, of the cells of strides 32, 16, 8 in turn."""
+
+    def __init__(self, channels=96):
+        super().__init__()
+        self.body = MobileUNet(channels, finest=8, kernel=3)
+        self.score = nn.ModuleList(nn.Sequential(block(channels), nn.Conv2d(channels, 1, 1)) for _ in STRIDES)
+        self.sides = nn.ModuleList(nn.Sequential(block(channels), nn.Conv2d(channels, 4, 1)) for _ in STRIDES)
+        for score, sides in zip(self.score, self.sides, strict=True):
+            nn.init.constant_(score[-1].bias, -4.6)  # focal losses start from "nobody, 99%"
+            nn.init.constant_(sides[-1].bias, 2.0)
+
+    def forward(self, x):
+        logits, boxes = [], []
+        for feature, stride, score, sides in zip(self.body.pyramid(x), STRIDES, self.score, self.sides, strict=True):
+            logits.append(score(feature).flatten(1))
+            distances = nn.functional.softplus(sides(feature).float()).flatten(2).transpose(1, 2) * stride
+            points = cells(*feature.shape[2:], stride, x.device)
+            boxes.append(torch.cat([points - distances[..., :2], points + distances[..., 2:]], -1))
+        return torch.cat(logits, 1).float(), torch.cat(boxes, 1)
+
+
+def cells(height, width, stride, device):
+    """The centres (height * width, 2) of a map's cells in input pixels, row by row."""
+    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    return (torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride
+
+
+def build(weights="detector-centernet", size=512, threshold=0.3, overlap=0.6, scales=None, device="auto", half=False):
+    """The bundled detector. Pictures are scaled to `size` px on the longer side; with `scales` (1, 1.5) they are seen at each multiple of it.
+
+    Boxes scored below `threshold` are dropped, and those that share more than `overlap` (IoU) with a better one. Raises InputError for a size
+    that cannot be, and for weights that cannot be had or do not fit.
+    """
+    scales = (scales,) if isinstance(scales, (int, float)) else scales or (1,)
+    if not size * min(scales) >= 32 or not size * max(scales) <= 8192:
+        raise InputError(f"centernet: size={size}, scales={scales}: the longer side must be 32 to 8192 px")
+    state, _ = files.load(files.resolve(weights))
+    network = fuse(files.load_strict(CentreNet(), state, weights))
+    return CentreNetDetector(network, [round(size * scale) for scale in scales], threshold, overlap, pick_device(device), half)
+
+
+class CentreNetDetector:
+    """A trained, fused CentreNet with what surrounds it: letterbox to each of `sizes` (longer side, px), forward, suppression, the way back."""
+
+    def __init__(self, network, sizes, threshold, overlap=0.6, device="cpu", half=False):
+        self.network = network.to(device, torch.float16 if half else torch.float32)
+        self.sizes, self.threshold, self.overlap, self.device, self.half = sizes, threshold, overlap, device, half
+
+    def __call__(self, images):
+        """The people of each RGB picture, best first: boxes in its pixels, scores 0..1."""
+        shapes = sorted({image.shape for image in images})
+        found = [Detections.empty()] * len(images)
+        for rows in ([i for i, image in enumerate(images) if image.shape == shape] for shape in shapes):
+            for i, people in zip(rows, self._one_size([images[i] for i in rows]), strict=True):
+                found[i] = people
+        return found
+
+    def _one_size(self, images):
+        height, width = images[0].shape[:2]
+        looks = [self._look(images, letterbox(width, height, size), width, height) for size in self.sizes]
+        return [self._suppress(*(np.concatenate(parts) for parts in zip(*each, strict=True))) for each in zip(*looks, strict=True)]
+
+    @torch.inference_mode()
+    def _look(self, images, box, width, height):
+        """(boxes, scores) above the threshold of each picture, seen through one letterbox."""
+        matrix, extent = box
+        small = np.stack([warp(image, matrix, extent, border=BORDER) for image in images])
+        logits, boxes = (x.float().cpu().numpy() for x in self.network(to_tensor(small, self.device, self.half)))
+        scores = 1 / (1 + np.exp(-logits))
+        boxes = apply_affine(invert_affine(matrix), boxes.reshape(len(images), -1, 2, 2)).reshape(len(images), -1, 4)
+        keep = scores >= self.threshold
+        return [(clip_boxes(b[k], width, height), s[k]) for b, s, k in zip(boxes, scores, keep, strict=True)]
+
+    def _suppress(self, boxes, scores):
+        """The people among overlapping boxes, best first."""
+        boxes, scores = torch.from_numpy(boxes), torch.from_numpy(scores)
+        rows = nms(boxes, scores, self.overlap)
+        return Detections(boxes[rows].numpy(), scores[rows].numpy())
+
+
+def letterbox(width, height, size):
+    """The map that scales a picture to `size` px on its longer side, and the smallest (width, height) in multiples of 32 that holds it."""
+    zoom = size / max(width, height)
+    extent = tuple(max(32, int(np.ceil(side * zoom / 32 - 1e-6)) * 32) for side in (width, height))
+    return letterbox_matrix(width, height, (width * zoom, height * zoom)), extent
