@@ -35,7 +35,8 @@ def paint(body, vertices, camera, light, fine=2):
     """The layer of a body whose vertices (V, 3) are in camera axes, cut at the picture's edge; None where it is not in the picture."""
     pixels = project(vertices, camera)
     corner, place = vertices[body.quads], pixels[body.quads]
-    facing = np.cross(place[:, 2] - place[:, 0], place[:, 3] - place[:, 1])
+    across, along = place[:, 2] - place[:, 0], place[:, 3] - place[:, 1]
+    facing = across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
     seen = (facing < 0) & (corner[..., 2].min(1) > NEAR)
     if not seen.any():
         return None
