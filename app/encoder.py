@@ -15,9 +15,9 @@ from av.video.reformatter import Colorspace, VideoReformatter
 
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 20, "bf": 0, "pix_fmt": "yuv420p"}
 VP9 = {"vcodec": "libvpx-vp9", "deadline": "realtime", "cpu-used": 8, "row-mt": 1, "crf": 32, "b:v": 0, "pix_fmt": "yuv420p"}
-BT709 = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+BT709 = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "range": "tv"}
 # Without B-frames stored order is shown order, so that times pass through fragments and the copy unchanged; it also saves a fifth of the time.
-CODECS = {".mp4": H264 | BT709 | {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}, ".webm": VP9 | BT709, ".gif": {}}
+CODECS = {".mp4": H264 | {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}, ".webm": VP9, ".gif": {}}
 COPIED_SOUND = {".mp4": {"aac", "mp3"}, ".webm": {"opus", "vorbis"}}
 NEW_SOUND = {".mp4": {"acodec": "aac", "audio_bitrate": "160k"}, ".webm": {"acodec": "libopus", "audio_bitrate": "128k"}}
 PALETTE_PIXELS = 100_000
@@ -39,6 +39,8 @@ class Encoder:
         if bitrate and suffix != ".gif":
             options = {k: v for k, v in options.items() if k not in ("crf", "b:v")} | {"b:v": f"{bitrate}k"}
         pictures = ffmpeg.input("pipe:", format="nut")
+        if suffix != ".gif":
+            pictures = pictures.filter("setparams", **BT709)  # NUT does not say which colours they are, and ffmpeg would convert them
         if palette:
             pictures = ffmpeg.filter([pictures, ffmpeg.input(palette)], "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle")
         self.words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
