@@ -59,7 +59,9 @@ def clutter(rng, width, height):
 
 def _surface(rng, u, v, fineness):
     """Colours (N, 3) of a plane at metres u, v (N,): plain, tiles, planks, stripes or bricks, with stains; `fineness` (N,) fades detail far away."""
-    base, kind = colour(rng, 0.75), rng.choice(["plain", "tiles", "planks", "stripes", "bricks"])
+    base = colour(rng, 0.75)
+    base = np.clip(base + rng.uniform(0.2, 0.8) * (base.mean() - base), 0.15, 0.92)
+    kind = rng.choice(["plain", "tiles", "planks", "stripes", "bricks"])
     size, tone = rng.uniform(0.25, 1.2), np.zeros_like(u)
     if kind == "tiles":
         tone = ((np.floor(u / size) + np.floor(v / size)) % 2 - 0.5) * rng.uniform(0.05, 0.5)
@@ -74,17 +76,18 @@ def _surface(rng, u, v, fineness):
     return base * (1 + (tone * fineness + stains))[:, None]
 
 
-def place(rng, camera, world_from_camera, open_air=None):
+def place(rng, camera, world_from_camera, coarse=1, open_air=None):
     """The floor and what is around it, seen by a camera: a furnished room, or open ground under a sky.
 
-    `world_from_camera` (4, 4) has its floor at z = 0. Walls stand at least 3 m beyond the origin.
+    `world_from_camera` (4, 4) has its floor at z = 0. Walls stand at least 3 m from the origin. `coarse` pixels are made as one.
     """
-    y, x = np.mgrid[:camera.height:2, :camera.width:2] + 1.0
+    y, x = np.mgrid[:camera.height:coarse, :camera.width:coarse] + coarse / 2
     plane = rays(np.stack([x, y], -1), camera)
     direction = np.concatenate([plane, np.ones_like(plane[..., :1])], -1).reshape(-1, 3) @ world_from_camera[:3, :3].T
     outside = rng.random() < 0.4 if open_air is None else open_air
     image = (_ground if outside else _room)(rng, world_from_camera[:3, 3], direction).reshape(*x.shape, 3).astype(np.float32)
-    return np.clip(cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR), 0, 1)
+    soft = cv2.GaussianBlur(image, (0, 0), 0.7)
+    return np.clip(cv2.resize(soft, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR), 0, 1)
 
 
 def _reach(origin, direction, axis, value):

@@ -29,25 +29,25 @@ class Body:
     """A shape in a look.
 
     `quads` (F, 4) index the vertices, `colours` (F, 3) are albedos from 0 to 1, `bias` (F,) metres by which a quad is drawn in front of
-    its place (eyes on a face), `hulls` slices of vertices that make convex pieces (for shadows).
+    its place (eyes on a face, a skirt over the thighs), `hulls` slices of vertices that make convex pieces (for shadows).
     """
 
     def __init__(self, shape, look):
         self.shape, self.look = shape, look
         tubes, decals = self._build(perform(shape, [Step("stand", 0.04)], 25, Style())[0])
-        quads, colours, self.hulls, first = [], [], [], 0
+        quads, colours, bias, self.hulls, first = [], [], [], [], 0
         for tube in tubes:
             grid, keep, colour = _grid(len(tube.at), tube.around), *paint(tube.part, tube.at, tube.around, look)
             quads.append(grid[keep] + first)
             colours.append(colour[keep])
+            bias.append(np.full(keep.sum(), 0.06 if tube.part == "skirt" else 0.0))
             for ring in range(0, len(tube.at) - 1, 4):
                 self.hulls.append(slice(first + ring * tube.around, first + min(ring + 5, len(tube.at)) * tube.around))
             first += len(tube.vertices)
         quads.append(np.arange(4 * len(decals)).reshape(-1, 4) + first)
         colours.append(profiles.decal_colours(look))
         self.quads, self.colours = np.concatenate(quads), np.concatenate(colours).astype(np.float32)
-        self.bias = np.zeros(len(self.quads), np.float32)
-        self.bias[len(self.quads) - len(decals):] = profiles.decal_bias(look)
+        self.bias = np.concatenate([*bias, profiles.decal_bias(look)]).astype(np.float32)
 
     def vertices(self, points):
         """Vertices (V, 3) of key points (27, 3), in the axes and metres of the points."""
@@ -130,7 +130,7 @@ class Body:
         apart = joint["left_knee"] - joint["right_knee"]
         start = joint["pelvis"] + 0.25 * (joint["spine"] - joint["pelvis"])
         reach = start + at[:, None] * ((knees - joint["pelvis"]) * self.look.skirt * 1.9 + joint["pelvis"] - start)
-        grow, waist = np.clip(at * self.look.skirt * 1.9, 0, 1.2), 0.158 * self.shape.girth * self.shape.waist
+        grow, waist = np.clip(at * self.look.skirt * 1.9, 0, 1.2) ** 0.7, 0.158 * self.shape.girth * self.shape.waist
         wide = waist + at**0.6 * 0.03 + grow * np.maximum(abs(apart @ left) / 2 + 0.09 * self.shape.girth - waist, 0.02)
         deep = 0.72 * waist + at**0.6 * 0.05 + grow * np.maximum(abs(apart @ front) / 2 + 0.11 * self.shape.girth - 0.72 * waist, 0.02)
         side = np.broadcast_to(_unit(left - down * (down @ left)), (10, 3))

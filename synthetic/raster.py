@@ -65,7 +65,8 @@ def _paint_index(quads, depth, low, high, fine):
 
 def shade(corner, albedo, light):
     """Colours (F, 3) of quads (F, 4, 3) under a light: Lambert's law for the lamp, a half sphere of sky for the rest."""
-    normal = np.cross(corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 1])
+    across, along = corner[:, 2] - corner[:, 0], corner[:, 3] - corner[:, 1]
+    normal = across[:, (1, 2, 0)] * along[:, (2, 0, 1)] - across[:, (2, 0, 1)] * along[:, (1, 2, 0)]
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     lamp = np.clip(normal @ light.towards * 0.9 + 0.1, 0, None)
     sky = 0.72 + 0.28 * (normal @ light.up)

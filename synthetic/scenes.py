@@ -1,5 +1,6 @@
 """Scenes of moving people with exact truth: cameras, lights, backgrounds, rendering."""
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -104,9 +105,15 @@ class Scene:
         order = [i for i in np.argsort(-joints[:, KEY["pelvis"], 2]) if layers[i] is not None]
         for i in order:
             raster.compose(image, layers[i])
-        rng = np.random.default_rng((self.seed, index))
-        image = image + rng.standard_normal(image.shape, np.float32) * self.grain
-        return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8), self._truth(index, order, layers, joints, to_world)
+        image *= 255
+        image += self._noise(index, image.size).reshape(image.shape)
+        return np.clip(image, 0, 255, out=image).astype(np.uint8), self._truth(index, order, layers, joints, to_world)
+
+    def _noise(self, index, count):
+        """Sensor noise (count,) around 0.5 in grey levels: a stretch of one long sequence, another in every frame."""
+        start = np.random.default_rng((self.seed, index)).integers(1 << 16)
+        white = _white()[start:start + count]
+        return (white if len(white) == count else np.resize(white, count)) * np.float32(255 * self.grain) + np.float32(0.5)
 
     def _behind(self, to_world):
         if not self.shake:
@@ -147,6 +154,11 @@ class Scene:
                                                                                                                           camera).astype(np.float32),
                      joints[rows].astype(np.float32), joints[rows, KEY["pelvis"],
                                                              2].astype(np.float32), visible.astype(bool), shown.astype(np.float32), camera, to_world)
+
+
+@functools.cache
+def _white():
+    return np.random.default_rng(0).standard_normal(1 << 20, np.float32)
 
 
 def _mask_box(mask, layer):

@@ -51,7 +51,7 @@ def _backdrop(number):
     """A background (480, 640, 3) uint8 RGB of one of our kinds."""
     rng = np.random.default_rng((3, number))
     kind = rng.choice(["place", "clutter", "blotches", "gradient"], p=[0.45, 0.3, 0.15, 0.1])
-    image = backgrounds.place(rng, *stage.random_camera(rng, 640, 480)) if kind == "place" else getattr(backgrounds, kind)(rng, 640, 480)
+    image = backgrounds.place(rng, *stage.random_camera(rng, 640, 480), 2) if kind == "place" else getattr(backgrounds, kind)(rng, 640, 480)
     return (np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
@@ -172,7 +172,8 @@ def random_picture(rng, size=(640, 480), pictures=None, poses=None, least=0.2, c
         aside = (reach - far) * size[0] / camera.fx * rng.uniform(-0.52, 0.52)
         spot = towards * far + np.array([-towards[1], towards[0]]) * aside
         people.append(Person(_body(int(rng.integers(BODIES))), _pose(rng, poses) + np.array([*spot, 0])))
-    behind = backgrounds.place(rng, camera, pose) if rng.random() < 0.3 and not pictures else backdrop(rng, size, pictures).astype(np.float32) / 255
+    own = rng.random() < 0.3 and not pictures
+    behind = backgrounds.place(rng, camera, pose, 2) if own else backdrop(rng, size, pictures).astype(np.float32) / 255
     if not people:
         return (behind * 255).astype(np.uint8), np.zeros((0, 4), np.float32)
     image, truth = Scene(tuple(people), camera, pose, stage.random_light(rng), behind, grain=rng.uniform(0, 0.03),
