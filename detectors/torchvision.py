@@ -7,7 +7,6 @@ import contextlib
 
 import torch
 
-from core.errors import InputError
 from core.networks import pick_device
 from core.records import Detections
 from weights._torchvision import categories, official
@@ -19,18 +18,8 @@ def build(model="fasterrcnn_mobilenet_v3_large_320_fpn", threshold=0.5, size=Non
 
     Raises InputError for an unknown model or size, and for weights that cannot be had.
     """
-    network = official(model, weights, weights_dir)
-    if size is not None:
-        resize(network, size)
+    network = official(model, weights, weights_dir, size)
     return TorchvisionDetector(network, categories(model).index("person"), threshold, pick_device(device), half)
-
-
-def resize(network, size):
-    """Set the shorter side of a network's input, its limit of the longer side in proportion."""
-    if network.transform.fixed_size is not None:
-        raise InputError(f"size={size}: this model has a fixed input of {network.transform.fixed_size}")
-    network.transform.max_size = round(network.transform.max_size * size / network.transform.min_size[-1])
-    network.transform.min_size = (size,)
 
 
 class TorchvisionDetector:

@@ -9,10 +9,10 @@ from core import parts
 from core.errors import InputError
 from core.records import Camera
 from core.skeletons import COCO17
-from detectors.torchvision import TorchvisionDetector, resize
+from detectors.torchvision import TorchvisionDetector
 from poses.keypointrcnn import KeypointRCNN
 from weights import manifest
-from weights._torchvision import WITHOUT_EPSILON, fitted, names
+from weights._torchvision import WITHOUT_EPSILON, fitted, names, resize
 
 CPU = torch.device("cpu")
 SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
@@ -44,7 +44,7 @@ def detector():
 def network():
     model = fitted("keypointrcnn_resnet50_fpn", random_state("keypointrcnn_resnet50_fpn"))
     resize(model, 160)
-    model.roi_heads.score_thresh = 0.0
+    model.roi_heads.score_thresh, model.roi_heads.detections_per_img = 0.0, 20
     return model
 
 

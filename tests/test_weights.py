@@ -165,6 +165,11 @@ def test_the_commands(address, known, tmp_path, capsys):
     assert "skeleton = body21" in capsys.readouterr().out
 
 
+def test_what_is_bundled_is_in_the_box():
+    missing = [row.file for row in weights.manifest().values() if row.bundled and not (_files.FOLDER / row.file).is_file()]
+    assert not missing
+
+
 def test_the_list_names_every_licence(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out

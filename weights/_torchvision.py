@@ -23,15 +23,18 @@ def categories(name):
     return get_model_weights(name).DEFAULT.meta["categories"]
 
 
-def official(name, weights=None, weights_dir=None):
-    """A model in evaluation mode with its official weights, or those of the file or manifest name `weights`.
+def official(name, weights=None, weights_dir=None, size=None):
+    """A model in evaluation mode with its official weights, or those of the file or manifest name `weights`; it sees the shorter side at `size` px.
 
-    Raises InputError for a model that does not exist and for weights that cannot be had or do not fit.
+    Raises InputError for a model that does not exist, for weights that cannot be had or do not fit, and for the size of a fixed input.
     """
     if name not in names():
         raise InputError(f"torchvision has no person detection model '{name}'; there are: {', '.join(names())}")
     path = resolve(weights or name, weights_dir)
-    return fitted(name, load(path)[0])
+    model = fitted(name, load(path)[0])
+    if size is not None:
+        resize(model, size)
+    return model
 
 
 def fitted(name, state):
@@ -42,3 +45,11 @@ def fitted(name, state):
             if "BatchNorm" in type(module).__name__:
                 module.eps = 0.0
     return model.eval().requires_grad_(False)
+
+
+def resize(model, size):
+    """Set the shorter side px of a model's input, its limit of the longer side in proportion. Raises InputError where the input is fixed."""
+    if model.transform.fixed_size is not None:
+        raise InputError(f"size={size}: this model has a fixed input of {model.transform.fixed_size}")
+    model.transform.max_size = round(model.transform.max_size * size / model.transform.min_size[-1])
+    model.transform.min_size = (size,)

@@ -1,0 +1,87 @@
+"""Builds every part that a folder holds, for the contracts that all parts of a kind keep.
+
+A part that needs an option to be built has it in OPTIONS; one whose weights are not here is skipped with the reason. Nothing is downloaded.
+"""
+
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import get_model
+
+from core import parts
+from core.errors import InputError
+from core.records import Camera
+from weights import _files
+
+
+def _random_weights(model, folder):
+    path = folder / f"{model}.pth"
+    if not path.is_file():
+        torch.manual_seed(0)
+        torch.save(get_model(model, weights=None, weights_backbone=None).state_dict(), path)
+    return path
+
+
+def _boxes(folder):
+    path = folder / "det.txt"
+    path.write_text("1,-1,10,20,30,40,0.9\n3,-1,50,20,30,40,0.8\n")
+    return path
+
+
+OPTIONS = {
+    ("detector", "replay"): lambda folder: f"file={_boxes(folder)}",
+    ("detector", "torchvision"): lambda folder: f"weights={_random_weights('fasterrcnn_mobilenet_v3_large_320_fpn', folder)},threshold=0.01",
+    ("pose", "keypointrcnn"): lambda folder: f"weights={_random_weights('keypointrcnn_resnet50_fpn', folder)},size=200",
+}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("parts")
+
+
+@pytest.fixture(scope="session")
+def built(folder):
+    """built(kind, spec) makes a part; skips the test where its weights cannot be had."""
+    made = {}
+
+    def build(kind, spec, fresh=False):
+        if fresh or (kind, spec) not in made:
+            options = OPTIONS.get((kind, spec))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(_files, "download", _no_download)
+                try:
+                    made[kind, spec] = parts.make(kind, f"{spec}:{options(folder)}" if options else spec, device="cpu")
+                except InputError as error:
+                    pytest.skip(f"{kind} '{spec}' cannot be built here: {error}")
+        return made[kind, spec]
+
+    return build
+
+
+def _no_download(*_):
+    raise OSError("tests do not download")
+
+
+def _photograph():
+    """A person (public domain, in scikit-image's wheel), 256 x 256, or noise where scikit-image has no picture."""
+    skimage = pytest.importorskip("skimage")
+    path = pathlib.Path(skimage.__file__).parent / "data" / "astronaut.png"
+    if not path.is_file():
+        return np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    return np.ascontiguousarray(skimage.io.imread(path)[::2, ::2, :3])
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """RGB pictures of several sizes, with and without a person."""
+    person = _photograph()
+    noise = np.random.default_rng(1).integers(0, 256, (120, 161, 3), np.uint8)
+    return [person, noise, np.ascontiguousarray(person[:, ::-1]), np.zeros((64, 48, 3), np.uint8), np.ascontiguousarray(person[:201, 30:231])]
+
+
+@pytest.fixture(scope="session")
+def cameras(pictures):
+    return [Camera.from_fov(image.shape[1], image.shape[0]) for image in pictures]
