@@ -16,7 +16,16 @@ def write(motion, path):
     images = ({"id": frame, "frame": frame, "time_s": round(times[frame], 6), **size} for frame in sorted(times))
     with path.open("w", encoding="utf-8") as file:
         file.write(f'{{"info": {_text(_info(motion))},\n"categories": {_text([_category(motion)])},\n"images": [\n')
-        file.write(",\n".join(map(_text, images)) + '\n],\n"annotations": [\n' + ",\n".join(map(_text, annotations)) + "\n]}\n")
+        _lines(file, images)
+        file.write('],\n"annotations": [\n')
+        _lines(file, annotations)
+        file.write("]}\n")
+
+
+def _lines(file, values):
+    """The members of a JSON list, one a line, without holding them all."""
+    for count, value in enumerate(values):
+        file.write(("," if count else "") + _text(value) + "\n")
 
 
 def _text(value):
@@ -43,13 +52,19 @@ def _annotation(motion, count, frame, number, row):
     keypoints = np.concatenate([track.points[row], track.scores[row, :, None]], 1)
     seen = np.isfinite(track.points[row]).all(1)
     score = float(np.nan_to_num(track.scores[row][seen]).mean()) if seen.any() else 0.0
-    box = track.boxes[row].astype(float)
+    left, top, right, bottom = track.boxes[row].astype(float)
     world = to_world(track.joints3d[row] + track.root[row], motion.world_from_camera)
     return {"id": count, "image_id": frame, "category_id": 1, "track_id": number, "observed": bool(track.observed[row]), "score": round(score, 4),
-            "bbox": _numbers([box[0], box[1], box[2] - box[0], box[3] - box[1]], 2), "keypoints": _numbers(keypoints.ravel(), 3),
-            "num_keypoints": int(seen.sum()), "keypoints3d_cam_m": [_numbers(joint, 4) for joint in track.joints3d[row]],
-            "root_cam_m": _numbers(track.root[row], 4), "keypoints3d_world_m": [_numbers(joint, 4) for joint in world]}
+            "bbox": _numbers([left, top, right - left, bottom - top], 2), "keypoints": _numbers(keypoints.ravel(), 3),
+            "num_keypoints": int(seen.sum()), "keypoints3d_cam_m": _numbers(track.joints3d[row], 4), "root_cam_m": _numbers(track.root[row], 4),
+            "keypoints3d_world_m": _numbers(world, 4)}
 
 
 def _numbers(values, digits):
-    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+    """An array as nested lists, NaN as None."""
+    rounded = np.round(np.asarray(values, np.float64), digits)
+    missing = ~np.isfinite(rounded)
+    if missing.any():
+        rounded = rounded.astype(object)
+        rounded[missing] = None
+    return rounded.tolist()
