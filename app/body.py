@@ -6,7 +6,7 @@ from app.smooth import nan_median
 
 ANKLE_HEIGHT = 0.08  # m of the ankle joint above the floor
 STATURE = {"head_top": 1.049, "head": 1.099, "nose": 1.147}  # stature / height from the ankles to the highest joint that a skeleton has
-UNSURE = 0.05  # m: a joint with this expected error counts half as much in the root's place
+UNSURE = 0.1  # m: a joint with this expected error counts half as much in the root's place
 RESIDUAL = 0.02  # m: a joint that misses its ray by less is not suspected
 
 

@@ -17,9 +17,9 @@ from core.skeletons import convert
 PAUSE = 1.0  # s out of sight after which a person begins anew
 REMEMBERED = 400  # windows of half a second of one person that decide on the world
 SETTLED = 300  # frames after which a body's size is an average over the last so many
-JOINTS = {"cutoff": 1.7, "beta": 3.0}  # One-Euro: Hz, and Hz for each m/s
-LATERAL = {"cutoff": 1.5, "beta": 3.0}
-DEPTH = {"cutoff": 0.3, "beta": 0.6}  # on the logarithm of the depth
+JOINTS = {"cutoff": 1.7, "beta": 4.5}  # One-Euro: Hz, and Hz for each m/s
+LATERAL = {"cutoff": 2.0, "beta": 4.0}
+DEPTH = {"cutoff": 0.2, "beta": 0.5}  # on the logarithm of the depth
 
 
 class CausalReconstructor:

@@ -17,7 +17,7 @@ from core.geometry import rays
 from core.records import Motion, Track
 from core.skeletons import convert
 
-JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 5.0, 1.0  # Hz
+JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz
 
 
 class _Lift(NamedTuple):

@@ -13,17 +13,19 @@ from core.skeletons import Skeleton
 
 WINDOW = 0.5  # s
 CAMERA_UP = np.array([0.0, -1.0, 0.0])
-ROLL, PITCH = np.radians(4), np.radians(25)  # how far a camera is usually from level
+ROLL, PITCH = np.radians(3), np.radians(25)  # how far a camera is usually from level
 AXIS, AXIS_TOGETHER = np.radians(7), np.radians(3)  # error of one window's body axis, and the part that more windows do not remove
-FOOT, FOOT_BY_DEPTH = 0.04, 0.04  # m, and share of the depth: error of a foot's place
+FOOT, FOOT_BY_DEPTH = 0.03, 0.03  # m, and share of the depth: error of a foot's place
 STRAIGHT_KNEE, LEAN = np.radians(150), np.radians(30)  # a standing body: one knee at least so open, legs and trunk at most so far from one line
-LEVEL = 15  # percent of the windows have their foot below the level that counts as floor
+TRUNK = 0.1  # what the trunk of a body that does not stand says about up, relative to a standing body
+LEVEL = 25  # percent of the windows have their foot below the level that counts as floor
 
 
 class Evidence(NamedTuple):
-    """One window: axis (3,) of the standing body (NaN where nobody stood), foot (3,) m in camera space, weight 0..1."""
+    """One window: axis (3,) of the body, how much it says about up (1 for a standing body), foot (3,) m in camera space, weight 0..1 of the window."""
 
     axis: np.ndarray
+    upright: float
     foot: np.ndarray
     weight: float
 
@@ -34,26 +36,27 @@ def evidence(joints, root, times, skeleton: Skeleton):
     placed, number = (joints + root[:, None])[good], np.floor(np.asarray(times)[good] / WINDOW)
     if not len(placed):
         return []
-    axes, feet = body_axes(placed, skeleton), lower_feet(placed, skeleton)
+    standing, axes, trunks = body_axes(placed, skeleton)
+    feet = lower_feet(placed, skeleton)
     parts = np.split(np.arange(len(placed)), np.flatnonzero(np.diff(number)) + 1)
     most = max(len(part) for part in parts)
-    return [_summary(axes[part], feet[part], len(part) / most) for part in parts]
+    return [_summary(standing[part], axes[part], trunks[part], feet[part], len(part) / most) for part in parts]
 
 
-def _summary(axes, feet, weight):
-    standing = np.isfinite(axes[:, 0])
-    axis = axes[standing].mean(0) if standing.mean() >= 0.3 else np.full(3, np.nan)
-    return Evidence(axis, np.median(feet, axis=0), float(weight))
+def _summary(standing, axes, trunks, feet, weight):
+    foot = np.median(feet, axis=0)
+    if standing.mean() >= 0.3:
+        return Evidence(axes[standing].mean(0), 1.0, foot, weight)
+    return Evidence(trunks.mean(0), TRUNK, foot, weight)
 
 
 def body_axes(placed, skeleton):
-    """Unit vectors (T, 3) from between the ankles to between the shoulders of joints (T, J, 3), NaN where the body does not stand upright."""
+    """Whether the bodies (T, J, 3) stand upright (T,), and unit vectors (T, 3) to between the shoulders from between the ankles and the hips."""
     ankle, knee, hip, shoulder = (placed[:, skeleton.indices(*_pair(skeleton, part))] for part in ("ankle", "knee", "hip", "shoulder"))
     bend = _angle(hip - knee, ankle - knee).max(1)
-    legs, trunk = hip.mean(1) - ankle.mean(1), shoulder.mean(1) - hip.mean(1)
-    axis = shoulder.mean(1) - ankle.mean(1)
+    legs, trunk, axis = hip.mean(1) - ankle.mean(1), shoulder.mean(1) - hip.mean(1), shoulder.mean(1) - ankle.mean(1)
     standing = (bend > STRAIGHT_KNEE) & (_angle(legs, trunk) < LEAN) & (_angle(axis, CAMERA_UP) < np.radians(60))
-    return np.where(standing[:, None], axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-9), np.nan)
+    return standing, *(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9) for v in (axis, trunk))
 
 
 def lower_feet(placed, skeleton):
@@ -80,8 +83,7 @@ def up_direction(windows, rounds=8):
     weight = np.array([w.weight for w in windows])
     axes = np.array([w.axis for w in windows]).reshape(-1, 3)
     feet = np.array([w.foot for w in windows]).reshape(-1, 3)
-    known = np.isfinite(axes).all(1)
-    axes, axis_weight = axes[known], weight[known]
+    axis_weight = weight * [w.upright for w in windows]
     scale = FOOT + FOOT_BY_DEPTH * np.abs(feet[:, 2])
     for _ in range(rounds):
         across = np.cross(up, (0.0, 0.0, 1.0))
