@@ -3,8 +3,6 @@
 The weights are downloaded on first use (13 to 226 MB); BSD-3-Clause, trained on COCO 2017.
 """
 
-import contextlib
-
 import torch
 
 from core.networks import pick_device
@@ -14,20 +12,20 @@ from weights._torchvision import categories, official
 
 def build(model="fasterrcnn_mobilenet_v3_large_320_fpn", threshold=0.5, size=None, weights=None, weights_dir=None, device="auto", half=False):
     """A detector. `model` is torchvision's name; boxes scored below `threshold` are dropped; `size` px is the shorter side of what the network sees
-    (the model's own when not given; the SSD models cannot change it). `half` computes in mixed precision.
+    (the model's own when not given; the SSD models cannot change it). `half` computes the features in half precision.
 
     Raises InputError for an unknown model or size, and for weights that cannot be had.
     """
-    network = official(model, weights, weights_dir, size)
-    return TorchvisionDetector(network, categories(model).index("person"), threshold, pick_device(device), half)
+    network = official(model, weights, weights_dir, size, half)
+    return TorchvisionDetector(network, categories(model).index("person"), threshold, pick_device(device))
 
 
 class TorchvisionDetector:
     """`network` gives boxes in the picture's own pixels; `label` is the number of its class "person"."""
 
-    def __init__(self, network, label, threshold, device, half=False):
+    def __init__(self, network, label, threshold, device):
         self.network = network.to(device)
-        self.label, self.threshold, self.device, self.half = label, threshold, device, half
+        self.label, self.threshold, self.device = label, threshold, device
 
     def __call__(self, images):
         """The people of each RGB picture, best first: boxes in its pixels, scores 0..1."""
@@ -40,8 +38,7 @@ class TorchvisionDetector:
     @torch.inference_mode()
     def _forward(self, images):
         tensors = [torch.from_numpy(image).to(self.device).permute(2, 0, 1).float() / 255 for image in images]
-        with torch.autocast(self.device.type, torch.float16) if self.half else contextlib.nullcontext():
-            return self.network(tensors)
+        return self.network(tensors)
 
     def _people(self, result):
         keep = (result["labels"] == self.label) & (result["scores"] >= self.threshold)

@@ -3,8 +3,6 @@
 Its own detector (region proposals) is left out: features of the picture, pooled over the boxes, give the joint heat maps (He et al. 2017).
 """
 
-import contextlib
-
 import numpy as np
 import torch
 from torchvision.models.detection.roi_heads import keypointrcnn_inference
@@ -20,11 +18,11 @@ SEEN = 2.0  # heat of a joint that Detectron's own drawing takes as visible: it 
 
 def build(size=None, weights=None, weights_dir=None, device="auto", half=False):
     """A pose estimator for boxes. `size` px is the shorter side of what the network sees (800 when not given); `weights` is a file or a manifest name
-    in place of the official ones; `half` computes in mixed precision.
+    in place of the official ones; `half` computes the features in half precision.
 
     Raises InputError for weights that cannot be had or do not fit.
     """
-    return KeypointRCNN(official("keypointrcnn_resnet50_fpn", weights, weights_dir, size), pick_device(device), half)
+    return KeypointRCNN(official("keypointrcnn_resnet50_fpn", weights, weights_dir, size, half), pick_device(device))
 
 
 class KeypointRCNN:
@@ -32,8 +30,8 @@ class KeypointRCNN:
 
     skeleton = COCO17
 
-    def __init__(self, network, device, half=False):
-        self.network, self.device, self.half = network.to(device), device, half
+    def __init__(self, network, device):
+        self.network, self.device = network.to(device), device
 
     def __call__(self, images, boxes, cameras):
         """Poses in boxes (N, 4) of each RGB picture, rows as the boxes; cameras are not used. Pictures of one size share a batch."""
@@ -49,16 +47,12 @@ class KeypointRCNN:
 
     @torch.inference_mode()
     def _forward(self, images, boxes):
-        net = self.network
-        height, width = images[0].shape[:2]
-        tensors = [torch.from_numpy(image).to(self.device).permute(2, 0, 1).float() / 255 for image in images]
-        with torch.autocast(self.device.type, torch.float16) if self.half else contextlib.nullcontext():
-            batch, _ = net.transform(tensors)
-            scale = np.array(batch.image_sizes[0][::-1], np.float32) / (width, height)
-            regions = [torch.from_numpy(_regions(box, width, height) * np.tile(scale, 2)).float().to(self.device) for box in boxes]
-            heads = net.roi_heads
-            pooled = heads.keypoint_roi_pool(net.backbone(batch.tensors), regions, batch.image_sizes)
-            heat = heads.keypoint_predictor(heads.keypoint_head(pooled)).float()
+        heads, (height, width) = self.network.roi_heads, images[0].shape[:2]
+        batch, _ = self.network.transform([torch.from_numpy(image).to(self.device).permute(2, 0, 1).float() / 255 for image in images])
+        scale = np.array(batch.image_sizes[0][::-1], np.float32) / (width, height)
+        regions = [torch.from_numpy(_regions(box, width, height) * np.tile(scale, 2)).float().to(self.device) for box in boxes]
+        pooled = heads.keypoint_roi_pool(self.network.backbone(batch.tensors), regions, batch.image_sizes)
+        heat = heads.keypoint_predictor(heads.keypoint_head(pooled))
         points, heats = keypointrcnn_inference(heat, regions)
         return [Poses(COCO17, p[..., :2].cpu().numpy() / scale, torch.sigmoid(h - SEEN).cpu().numpy()) for p, h in zip(points, heats, strict=True)]
 

@@ -1,5 +1,7 @@
 """The torchvision parts with random weights: structure, coordinates, batches. Nothing is downloaded."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from core.skeletons import COCO17
 from detectors.torchvision import TorchvisionDetector
 from poses.keypointrcnn import KeypointRCNN
 from weights import manifest
-from weights._torchvision import WITHOUT_EPSILON, fitted, names, resize
+from weights._torchvision import WITHOUT_EPSILON, HalfPrecision, fitted, names, resize
 
 CPU = torch.device("cpu")
 SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
@@ -105,6 +107,16 @@ def test_threshold_and_no_pictures(detector):
     strict = TorchvisionDetector(detector.network, 1, 2.0, CPU)
     assert len(strict([picture(1)])[0]) == 0
     assert detector([]) == []
+
+
+def test_half_precision_keeps_points_to_a_pixel(network):
+    image, boxes, camera = picture(6), [np.array([[10, 10, 60, 90]])], [Camera.from_fov(128, 96)]
+    exact = KeypointRCNN(network, CPU)([image], boxes, camera)[0]
+    halved = copy.copy(network)
+    halved._modules = {**network._modules, "backbone": HalfPrecision(network.backbone)}
+    found = KeypointRCNN(halved, CPU)([image], boxes, camera)[0]
+    np.testing.assert_allclose(found.scores, exact.scores, atol=1e-2)
+    assert np.median(np.linalg.norm(found.points - exact.points, axis=-1)) < 1
 
 
 def test_a_fixed_input_cannot_be_resized():

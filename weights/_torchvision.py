@@ -3,7 +3,9 @@
 torchvision loads them from its own download folder only, without a word on the licence. Here the network is built empty and fitted strictly.
 """
 
+import torch
 import torchvision
+from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
 from core.errors import InputError
@@ -23,7 +25,19 @@ def categories(name):
     return get_model_weights(name).DEFAULT.meta["categories"]
 
 
-def official(name, weights=None, weights_dir=None, size=None):
+class HalfPrecision(nn.Module):
+    """A backbone that computes in half precision. The heads stay in float32: box coordinates beyond 1024 px would come in steps of a pixel."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x):
+        with torch.autocast(x.device.type, torch.float16):
+            return {key: value.float() for key, value in self.backbone(x).items()}
+
+
+def official(name, weights=None, weights_dir=None, size=None, half=False):
     """A model in evaluation mode with its official weights, or those of the file or manifest name `weights`; it sees the shorter side at `size` px.
 
     Raises InputError for a model that does not exist, for weights that cannot be had or do not fit, and for the size of a fixed input.
@@ -34,6 +48,8 @@ def official(name, weights=None, weights_dir=None, size=None):
     model = fitted(name, load(path)[0])
     if size is not None:
         resize(model, size)
+    if half:
+        model.backbone = HalfPrecision(model.backbone)
     return model
 
 
