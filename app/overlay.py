@@ -29,7 +29,7 @@ class Overlay:
 
     def draw(self, image, people):
         """Draw the people over the picture (H, W, 3) uint8, in place, the farthest first."""
-        for person in sorted(people, key=_distance):
+        for person in sorted(people, key=lambda person: -person.depth if np.isfinite(person.depth) else 0.0):
             self._person(image, person)
         for person in people:
             self._tag(image, person)
@@ -70,11 +70,6 @@ class Overlay:
 
 def _side(name):
     return name.split("_")[0] if name.startswith(("left_", "right_")) else ""
-
-
-def _distance(person):
-    depth = person.joints[:, 2][np.isfinite(person.joints[:, 2])]
-    return -depth.mean() if len(depth) else 0.0
 
 
 def _line_width(points, height):

@@ -7,7 +7,6 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from mpl_toolkits.mplot3d.proj3d import proj_transform
 
 from app.mannequin import mannequin
-from app.people import to_world
 from app.shapes import identity_colour, mix, shades
 
 _DPI = 100
@@ -16,8 +15,8 @@ _DPI = 100
 class Plot:
     """Draws people of one 3D skeleton into a picture; takes the same as `scene3d.Scene`."""
 
-    def __init__(self, view, skeleton, world):
-        self.view, self.skeleton, self.world = view, skeleton, world
+    def __init__(self, view, skeleton):
+        self.view, self.skeleton = view, skeleton
         figure = Figure((view.width / _DPI, view.height / _DPI), _DPI, facecolor="white")
         self._canvas, self._axes, self._drawn = FigureCanvasAgg(figure), paper_axes(figure, view), []
 
@@ -25,7 +24,7 @@ class Plot:
         """Fill the picture (H, W, 3) uint8 RGB, of the view's size, with the scene at `time` seconds."""
         for artist in self._drawn:
             artist.remove()
-        self._drawn = draw_people(self._axes, people, self.skeleton, self.world, self.view.height / 480)
+        self._drawn = draw_people(self._axes, people, self.skeleton, self.view.height / 480)
         self._axes.azim = np.degrees(self.view.heading + self.view.turn * time) + 180
         self._canvas.draw()
         np.copyto(image, np.asarray(self._canvas.buffer_rgba())[: image.shape[0], : image.shape[1], :3])
@@ -63,13 +62,13 @@ def _extent(axes, turning):
     return max(shares)
 
 
-def draw_people(axes, people, skeleton, world, zoom=1.0):
+def draw_people(axes, people, skeleton, zoom=1.0):
     """Add the people to 3D axes; the artists made. `zoom` widens lines and numbers."""
     body, artists = mannequin(skeleton), []
     for person in people:
         if not np.isfinite(person.joints).all():
             continue
-        joints = body.matrix @ to_world(person.joints.astype(np.float64), world)
+        joints = body.matrix @ person.joints
         colours = mix(shades(person.id, body.sides), (0, 0, 0), 0.12) / 255
         shadow = joints[body.bones] * (1, 1, 0)
         artists.append(axes.add_collection3d(Line3DCollection(shadow, colors=(0.8, 0.8, 0.82), linewidths=3 * zoom, capstyle="round")))

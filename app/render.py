@@ -32,7 +32,7 @@ class Renderer:
             self._overlay = Overlay(motion.skeleton2d, self._picture[1] / motion.info.height)
         if self._panel:
             view = frame_motion(motion, *self._panel, azimuth, elevation, turn, self.select)
-            self._scene = _scene_class(renderer)(view, motion.skeleton3d, motion.world_from_camera)
+            self._scene = _scene_class(renderer)(view, motion.skeleton3d)
 
     @property
     def size(self):

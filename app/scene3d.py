@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 
 from app.mannequin import body_size, mannequin
-from app.people import to_world
 from app.shapes import INK, SHIFT, capsules, fill, fixed, identity_colour, mix, rgb, shades, tag
 
 _SKY, _HORIZON, _FLOOR, _LINE = np.array([(17, 19, 25), (24, 27, 35), (47, 52, 64), (92, 101, 120)], np.float64)
@@ -13,10 +12,10 @@ _COARSE = 4  # shadows are drawn this many times smaller: they are soft anyway
 
 
 class Scene:
-    """Draws people of one 3D skeleton under a fixed `View`; `world` is the motion's world_from_camera."""
+    """Draws people of one 3D skeleton under a fixed `View`."""
 
-    def __init__(self, view, skeleton, world):
-        self.view, self.skeleton, self.world = view, skeleton, world
+    def __init__(self, view, skeleton):
+        self.view, self.skeleton = view, skeleton
         self.body = mannequin(skeleton)
         self.paths, self.fades = _grid(view)
         self.backdrop = _backdrop(view)
@@ -40,7 +39,7 @@ class Scene:
         """(id, drawn joints (K, 3) m in the world, radii (B, 2) m, colours (B, 3)), None where the person has no 3D."""
         if not np.isfinite(person.joints).all():
             return None
-        joints = self.body.matrix @ to_world(person.joints.astype(np.float64), self.world)
+        joints = self.body.matrix @ person.joints
         colours = shades(person.id, self.body.sides)
         if not person.observed:
             colours = mix(colours, _FLOOR, 0.6)
@@ -80,7 +79,7 @@ class Scene:
         way = person.trail[np.isfinite(person.trail).all(1)]
         if len(way) < 2:
             return
-        place, depth = self.view.project(to_world(way.astype(np.float64), self.world) * (1, 1, 0), time)
+        place, depth = self.view.project(way * (1, 1, 0), time)
         if not np.isfinite(depth).all():
             return
         pieces, weight = fixed(place), max(1, round(image.shape[0] / 420))

@@ -37,5 +37,5 @@ def _fill(figure, motion, frame_index):
     from app.view3d import frame_motion
 
     axes = paper_axes(figure, frame_motion(motion, 800, 800))
-    draw_people(axes, people_at(motion, frame_index), motion.skeleton3d, motion.world_from_camera, 1.6)
+    draw_people(axes, people_at(motion, frame_index), motion.skeleton3d, 1.6)
     figure.suptitle(f"frame {frame_index}")

@@ -79,8 +79,9 @@ def _content(motion, select, most=4000):
     groups = []
     for track in chosen:
         step = max(1, len(track) * len(motion.skeleton3d) * len(chosen) // (most * 5))
-        groups.append(to_world(track.joints3d[::step] + track.root[::step, None], motion.world_from_camera))
-    poses = np.concatenate(groups) if groups else np.zeros((0, len(motion.skeleton3d), 3))
+        joints = track.joints3d[::step].astype(np.float64) + track.root[::step, None]
+        groups += [to_world(pose, motion.world_at(frame)) for pose, frame in zip(joints, track.frames[::step], strict=True)]
+    poses = np.array(groups).reshape(-1, len(motion.skeleton3d), 3)
     poses = poses[np.isfinite(poses).all((1, 2))]
     if not len(poses):
         return np.zeros((0, 3))

@@ -30,6 +30,8 @@ def motion():
 def equal(a, b):
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    if isinstance(a, tuple) and not isinstance(a, Skeleton):
+        return len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
     if hasattr(a, "__dataclass_fields__") and not isinstance(a, Skeleton):
@@ -51,6 +53,18 @@ def test_npz_of_other_skeletons_camera_and_nobody(motion, tmp_path):
     empty = Motion(info, camera, motion.world_from_camera, stick, H36M17)
     save(empty, tmp_path / "m.npz")
     assert equal(empty, load(tmp_path / "m.npz"))
+
+
+def test_worlds_of_a_causal_run_are_kept_and_used(motion, tmp_path):
+    tilted = np.eye(4)
+    tilted[2, 3] = 7
+    causal = replace(motion, worlds=(np.array([0, 6]), np.stack([tilted, motion.world_from_camera])))
+    save(causal, tmp_path / "m.npz")
+    assert equal(causal, load(tmp_path / "m.npz"))
+    for made, suffix in ((motion, "a.csv"), (causal, "b.csv")):
+        save(made, tmp_path / suffix)
+    before, after = (list(csv.DictReader((tmp_path / name).open(newline=""))) for name in ("a.csv", "b.csv"))
+    assert before[0]["z_world_m"] != after[0]["z_world_m"] and before[-1] == after[-1]
 
 
 def test_npz_needs_numpy_alone(motion, tmp_path):

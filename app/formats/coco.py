@@ -53,7 +53,7 @@ def _annotation(motion, count, frame, number, row):
     seen = np.isfinite(track.points[row]).all(1)
     score = float(np.nan_to_num(track.scores[row][seen]).mean()) if seen.any() else 0.0
     left, top, right, bottom = track.boxes[row].astype(float)
-    world = to_world(track.joints3d[row] + track.root[row], motion.world_from_camera)
+    world = to_world(track.joints3d[row] + track.root[row], motion.world_at(frame))
     return {"id": count, "image_id": frame, "category_id": 1, "track_id": number, "observed": bool(track.observed[row]), "score": round(score, 4),
             "bbox": _numbers([left, top, right - left, bottom - top], 2), "keypoints": _numbers(keypoints.ravel(), 3),
             "num_keypoints": int(seen.sum()), "keypoints3d_cam_m": _numbers(track.joints3d[row], 4), "root_cam_m": _numbers(track.root[row], 4),

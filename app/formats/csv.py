@@ -28,7 +28,7 @@ def _cells(motion, track, row, names):
     cells[: len(motion.skeleton2d), :3] = np.column_stack([track.points[row], track.scores[row]])
     camera = track.joints3d[row].astype(np.float64) + track.root[row]
     rows = [names.index(name) for name in motion.skeleton3d.joints]
-    cells[rows, 3:] = np.concatenate([camera, to_world(camera, motion.world_from_camera)], 1)
+    cells[rows, 3:] = np.concatenate([camera, to_world(camera, motion.world_at(track.frames[row]))], 1)
     return cells
 
 

@@ -19,7 +19,7 @@ def write(motion, path):
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, schema_version=np.int64(SCHEMA_VERSION), **_rows(tracks, motion), **_features(tracks),
                             **_skeleton("skeleton2d", motion.skeleton2d), **_skeleton("skeleton3d", motion.skeleton3d),
-                            **_camera(motion.camera), world_from_camera=motion.world_from_camera, **_video(motion.info))
+                            **_camera(motion.camera), **_world(motion), **_video(motion.info))
 
 
 def read(path):
@@ -74,6 +74,11 @@ def _camera(camera):
             "camera_distortion": distortion, "camera_guessed": np.array(camera.guessed)}
 
 
+def _world(motion):
+    frames, matrices = motion.worlds or (np.zeros(0, np.int64), np.zeros((0, 4, 4)))
+    return {"world_from_camera": motion.world_from_camera, "world_frames": np.asarray(frames, np.int64), "world_matrices": matrices}
+
+
 def _video(info):
     return {"video_size": np.array([info.width, info.height]), "video_fps": np.array([info.fps.numerator, info.fps.denominator]),
             "video_frames": np.array(-1 if info.frames is None else info.frames), "video_rotation": np.array(info.rotation),
@@ -86,7 +91,9 @@ def _motion(data):
     info = VideoInfo(width, height, fps, None if frames < 0 else frames, int(data["video_rotation"]), bool(data["video_has_audio"]))
     distortion = data["camera_distortion"] if len(data["camera_distortion"]) else None
     camera = Camera(*data["camera_size"].tolist(), *data["camera_fx_fy_cx_cy"].tolist(), distortion, bool(data["camera_guessed"]))
-    return Motion(info, camera, data["world_from_camera"], _read_skeleton(data, "skeleton2d"), _read_skeleton(data, "skeleton3d"), _tracks(data))
+    worlds = (data["world_frames"], data["world_matrices"]) if len(data["world_frames"]) else None
+    skeletons = (_read_skeleton(data, name) for name in ("skeleton2d", "skeleton3d"))
+    return Motion(info, camera, data["world_from_camera"], *skeletons, _tracks(data), worlds)
 
 
 def _read_skeleton(data, prefix):
