@@ -9,6 +9,7 @@ from av.format import Flags
 from av.video.reformatter import VideoReformatter
 
 from app import pixels
+from app.clock import Clock, adrift, begin
 from core.errors import BrokenVideo, InputError
 from core.records import VideoInfo
 
@@ -76,52 +77,15 @@ def _length(container, stream):
     return (Fraction(container.duration, av.time_base) - start, not container.streams.audio) if container.duration else None
 
 
-def _begin(container):
-    return Fraction(container.start_time or 0, av.time_base)
-
-
-def _adrift(container):
-    """Broadcast and network clocks start anywhere: what counts there is the time since the container's own beginning."""
-    return bool(container.format.flags & Flags.ts_discont.value) or "://" in container.name
-
-
 def sound_of(source):
     """(codec, seconds) of a source's first sound: its codec's name and when the container begins on the clock of its frames. None without sound."""
     try:
         with av.open(str(source)) as container:
             if not container.streams.audio or not container.streams.video:
                 return None
-            return container.streams.audio[0].codec_context.name, 0.0 if _adrift(container) else float(_begin(container))
+            return container.streams.audio[0].codec_context.name, 0.0 if adrift(container) else float(begin(container))
     except (av.FFmpegError, OSError):
         return None
-
-
-class _Clock:
-    """Times in seconds from the stream's ticks: strictly increasing, the first not below 0, a missing tick made up from the rate."""
-
-    def __init__(self, container, stream):
-        self.tick, self.step = stream.time_base, 1 / _rate(stream)
-        self.zero = _begin(container) if _adrift(container) else Fraction(0)
-        self.last = None
-
-    def __call__(self, frame):
-        time = self._time(frame)
-        self.last = time
-        return time
-
-    def begin(self, first):
-        """The stream's first tick, where decoding begins later than there."""
-        self.zero = min(self.zero, first * self.tick)
-
-    def _time(self, frame):
-        if frame.pts is None:
-            return Fraction(0) if self.last is None else self.last + self.step
-        time = frame.pts * self.tick - self.zero
-        if self.last is None and time < 0 or self.last is not None and time < self.last - 1:
-            begin = Fraction(0) if self.last is None else self.last + self.step
-            self.zero += time - begin
-            return begin
-        return time if self.last is None or time > self.last else self.last + self.tick
 
 
 class _Damage(Exception):  # noqa: N818 - not an error of the program
@@ -136,7 +100,7 @@ def shots(source, size, start=None, skip=0):
     """
     container, stream = opened(source)
     with container:
-        clock, converter, index, shown = _Clock(container, stream), VideoReformatter(), 0, []
+        clock, converter, index, shown = Clock(container, stream, _rate(stream)), VideoReformatter(), 0, []
         packets = container.demux(stream)
         if (start or skip) and stream.codec_context.name in COUNTABLE and container.format.name.startswith(("mov", "matroska")):
             packets = _near(packets, shown, start, skip, stream.time_base)

@@ -1,6 +1,7 @@
 """ffmpeg as a process: fed raw pictures with their times through a pipe (muxed as NUT), and the finishing touches on the files it wrote."""
 
 import base64
+import re
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -45,9 +46,9 @@ class Encoder:
             pictures = ffmpeg.filter([pictures, ffmpeg.input(palette)], "paletteuse", dither="bayer", bayer_scale=4, diff_mode="rectangle")
         self.words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process = subprocess.Popen(_command([pictures], path, options), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.words,
-                                        start_new_session=True)  # a session of its own: Ctrl-C in the terminal must not reach it
+                                        pipesize=1 << 20, start_new_session=True)  # a session of its own: Ctrl-C must not reach it
         self.container = av.open(f"pipe:{self.process.stdin.fileno()}", "w", format="nut")
-        self.stream = self.container.add_stream("rawvideo", rate=rate)
+        self.stream = self.container.add_stream("rawvideo", rate=rate.limit_denominator(1001))
         self.stream.width, self.stream.height = size
         self.stream.pix_fmt = "rgb24" if suffix == ".gif" else "yuv420p"
         self.stream.codec_context.time_base = self.tick
@@ -60,8 +61,7 @@ class Encoder:
         frame.pts, frame.time_base = ticks, self.tick
         try:
             self.container.mux(self.stream.encode(frame))
-        except (av.FFmpegError, OSError) as error:
-            self.process.kill() if self.process.poll() is None and not isinstance(error, BrokenPipeError) else None
+        except BrokenPipeError as error:
             raise WriteError(self._last_words()) from error
 
     def close(self):
@@ -86,8 +86,13 @@ class Encoder:
 
 
 def _command(streams, path, options):
-    asked = ffmpeg.output(*streams, str(path), **options).global_args("-y", "-loglevel", "error", "-nostdin")
+    asked = ffmpeg.output(*streams, _address(path), **options).global_args("-y", "-loglevel", "error", "-nostdin")
     return asked.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _address(path):
+    """A path as ffmpeg takes it: "12:30.mp4" is not a protocol called 12."""
+    return str(path) if str(path) == "pipe:" or "://" in str(path) else f"file:{path}"
 
 
 def _said(words, status):
@@ -96,7 +101,7 @@ def _said(words, status):
     for line in lines:
         if "No space left" in line:
             return "no space left on the disk"
-    return lines[-1] if lines else f"the encoder ended with status {status}"
+    return re.sub(r"^(\[[^]]*\] *)+", "", lines[0]) if lines else f"the encoder ended with status {status}"
 
 
 def palette(images):
@@ -124,15 +129,15 @@ def finish(partial, target, frames, first, end, last, ticks, sound=None):
     """
     suffix = target.suffix.lower()
     if suffix == ".gif":
-        return _run([ffmpeg.input(str(partial))], target, {"c": "copy", "final_delay": last, "loop": 0})
-    streams = [ffmpeg.input(str(partial), itsoffset=f"{first / ticks:.9f}")["v"]]
+        return _run([ffmpeg.input(_address(partial))], target, {"c": "copy", "final_delay": last, "loop": 0})
+    streams = [ffmpeg.input(_address(partial), itsoffset=f"{first / ticks:.9f}")["v"]]
     options = {"c:v": "copy", "bsf:v": rf"setts=duration='if(eq(N,{frames - 1}),{last}/{ticks}/TB,DURATION)'"}
     if suffix == ".mp4":
         options |= {"movflags": "+faststart", "video_track_timescale": ticks}
     if sound:
         path, begin, codec = sound
         cut = {"ss": f"{begin:.6f}"} if begin > 0 else {"itsoffset": f"{-begin:.6f}"}
-        streams.append(ffmpeg.input(str(path), t=f"{end - max(0, -begin):.6f}", **cut)["a:0"])
+        streams.append(ffmpeg.input(_address(path), t=f"{end - max(0, -begin):.6f}", **cut)["a:0"])
         options |= {"acodec": "copy"} if codec in COPIED_SOUND[suffix] and begin <= 0 else NEW_SOUND[suffix]
     return _run(streams, target, options)
 

@@ -5,8 +5,9 @@ error the partial file is finished as far as possible and keeps its name.
 """
 
 import math
-import os
-import re
+import warnings
+from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -15,61 +16,15 @@ import numpy as np
 
 from app import containers, encoder
 from app.encoder import WriteError
+from app.targets import PICTURES, check_output, partial_of, pattern_of, target_of
 from core.errors import BrokenVideo, InputError
 
 __all__ = ["WriteError", "check_output", "open_writer"]
 
-VIDEOS = (".mp4", ".webm", ".gif")
-PICTURES = (".png", ".jpg", ".jpeg")
 GIF_STEP = 0.04  # seconds: at most 25 pictures a second
 PALETTE_FRAMES = 64
 HELD_FRAMES = 24  # that many are held back for the colours when nobody gave samples
 LATE_START = 0.5  # seconds: streams seldom start together; a first frame later than that is the start of a cut
-
-
-def check_output(path, source=None):
-    """Raise InputError unless `path` can be written: known suffix, folder there or made, not the `source` itself."""
-    target = _target(path)
-    if source is not None and os.path.exists(target) and os.path.exists(str(source)) and os.path.samefile(target, str(source)):
-        raise InputError(f"{path}: the output would overwrite the input")
-    probe = _partial(target)
-    existed = probe.exists()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(probe, "ab"):
-            pass
-        if not existed:
-            probe.unlink()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    if target.is_dir():
-        raise InputError(f"{path}: cannot be written (it is a folder)")
-
-
-def _target(path):
-    """The file to write as Path; for a folder of pictures that of the first one. Raises InputError for an unknown suffix."""
-    pattern = _pattern(path)
-    target = Path(pattern % 0 if pattern else path)
-    if target.suffix.lower() not in VIDEOS + PICTURES:
-        known = " ".join(VIDEOS + PICTURES)
-        raise InputError(f"{path}: not a kind of output that is known ({known}, or a folder of pictures: {Path(path).stem or 'frames'}/*.png)")
-    return target
-
-
-def _pattern(path):
-    """The pattern with one %d of a folder of pictures, None for a single file."""
-    text = str(path)
-    if text.endswith(("/", os.sep)) or os.path.isdir(text):
-        return os.path.join(text.replace("%", "%%"), "%06d.png")
-    folder, name = os.path.split(text)
-    name = re.sub(r"\*", "%06d", name, count=1)
-    if re.findall(r"%[^%]?", name) and Path(name).suffix.lower() in PICTURES and re.fullmatch(r"[^%]*%0?\d*d[^%]*", name):
-        return os.path.join(folder.replace("%", "%%"), name)
-    return None
-
-
-def _partial(target):
-    return target.with_name(f"{target.stem}.partial{target.suffix}")
 
 
 def open_writer(path, info, *, size=None, audio_from=None, audio_range=None, bitrate=None, fps=None, palette_frames=None):
@@ -82,17 +37,17 @@ def open_writer(path, info, *, size=None, audio_from=None, audio_range=None, bit
     Raises InputError where the path cannot be written; WriteError, in write or at the end, for a full disk or a dead encoder.
     """
     check_output(path)
-    rate = fps or info.fps
-    if _target(path).suffix.lower() in PICTURES:
+    rate = Fraction(fps or info.fps)
+    if target_of(path).suffix.lower() in PICTURES:
         return _Pictures(path, size)
-    return _Video(_target(path), rate, size, audio_from, audio_range, bitrate, palette_frames)
+    return _Video(target_of(path), rate, size, audio_from, audio_range, bitrate, palette_frames)
 
 
 class _Pictures:
     """Every picture a file, numbered from 0; or one file for one picture."""
 
     def __init__(self, path, size):
-        self.path, self.pattern, self.size, self.count = path, _pattern(path), size, 0
+        self.path, self.pattern, self.size, self.count = path, pattern_of(path), size, 0
 
     def __enter__(self):
         return self
@@ -104,11 +59,10 @@ class _Pictures:
         if self.count and not self.pattern:
             raise InputError(f"{self.path}: one picture only; several go into a folder: {Path(self.path).stem}/*.png")
         target = Path(self.pattern % self.count if self.pattern else self.path)
-        good, data = cv2.imencode(target.suffix, _scaled(image, self.size)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-        partial = _partial(target)
+        _, data = cv2.imencode(target.suffix, _scaled(image, self.size)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
         try:
-            partial.write_bytes(data)
-            partial.replace(target)
+            partial_of(target).write_bytes(data)
+            partial_of(target).replace(target)
         except OSError as error:
             raise WriteError(f"{target}: {error.strerror}") from error
         self.count += 1
@@ -118,7 +72,7 @@ class _Video:
     """One video file: a running encoder into the partial file, then a copy of that under the final name."""
 
     def __init__(self, target, rate, size, audio_from, audio_range, bitrate, palette_frames):
-        self.target, self.partial, self.rate, self.size, self.bitrate = target, _partial(target), rate, size, bitrate
+        self.target, self.partial, self.rate, self.size, self.bitrate = target, partial_of(target), rate, size, bitrate
         self.audio_from, (self.start, _) = audio_from, audio_range or (None, None)
         self.gif = target.suffix.lower() == ".gif"
         self.ticks = 100 if self.gif else _ticks(rate)
@@ -172,7 +126,7 @@ class _Video:
         self.held = []
 
     def __exit__(self, kind, error, trace):
-        if self.encoder is None and self.held and (error is None or isinstance(error, (KeyboardInterrupt, BrokenVideo))):
+        if self.encoder is None and self.held and not isinstance(error, WriteError):
             self._begin()
         if self.encoder is None:
             if error is None:
@@ -197,7 +151,14 @@ class _Video:
         if sound:
             codec, begins = sound
             sound = (self.audio_from, self.origin - begins, codec)
-        encoder.finish(self.partial, whole, self.count, self.first, end, last, self.ticks, sound)
+        finish = partial(encoder.finish, self.partial, whole, self.count, self.first, end, last, self.ticks)
+        try:
+            finish(sound)
+        except WriteError as error:
+            if not sound:
+                raise
+            finish()
+            warnings.warn(f"the sound of {self.audio_from} is left out: {error}", stacklevel=2)
         whole.replace(self.target)
         self.partial.unlink()
 
