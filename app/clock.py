@@ -36,7 +36,7 @@ class Clock:
         if frame.pts is None:
             return Fraction(0) if self.last is None else self.last + self.step
         time = frame.pts * self.tick - self.zero
-        if self.last is None and time < 0 or self.last is not None and time < self.last - 1:
+        if self.last is None and time < 0 or self.last is not None and time < self.last - 2 * self.step:
             begin = Fraction(0) if self.last is None else self.last + self.step
             self.zero += time - begin
             return begin

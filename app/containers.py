@@ -1,6 +1,7 @@
 """Decoding video containers and network streams with PyAV: exact frame numbers and times, damage found."""
 
 import heapq
+import os
 from fractions import Fraction
 from functools import partial
 
@@ -25,7 +26,7 @@ def opened(source):
     live = "://" in str(source)
     try:
         options = {"rtsp_transport": "tcp"} if str(source).startswith("rtsp") else {}
-        container = av.open(str(source), timeout=(15, 15) if live else None, options=options, metadata_errors="ignore")
+        container = av.open(_address(source), timeout=(15, 15) if live else None, options=options, metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:
         hint = ", not a video or cut off before its index" if isinstance(error, av.error.InvalidDataError) else ""
         raise InputError(f"{source}: cannot be read ({error.strerror or error}){hint}") from error
@@ -35,6 +36,11 @@ def opened(source):
         raise InputError(f"{source}: no video in it that can be decoded")
     streams[0].thread_type = "AUTO"
     return container, streams[0]
+
+
+def _address(source):
+    """A path as libav takes it: "12:30.mp4" is not a protocol called 12."""
+    return str(source) if "://" in str(source) else os.path.abspath(source)
 
 
 def probe(source):
@@ -80,7 +86,7 @@ def _length(container, stream):
 def sound_of(source):
     """(codec, seconds) of a source's first sound: its codec's name and when the container begins on the clock of its frames. None without sound."""
     try:
-        with av.open(str(source)) as container:
+        with av.open(_address(source)) as container:
             if not container.streams.audio or not container.streams.video:
                 return None
             return container.streams.audio[0].codec_context.name, 0.0 if adrift(container) else float(begin(container))
@@ -92,11 +98,11 @@ class _Damage(Exception):  # noqa: N818 - not an error of the program
     """Decoding cannot go on, and why."""
 
 
-def shots(source, size, start=None, skip=0):
+def shots(source, start=None, skip=0):
     """Yield (index, time, load) of the frames in shown order, from the first one wanted or an earlier one; load() gives the upright RGB picture.
 
-    size: (width, height) as shown, that of `probe`; pictures of another size in the middle of a stream are scaled to it. start, skip: nobody wants
-    frames before `start` seconds, or (without start) before index `skip`. Raises BrokenVideo at the first frame lost to damage or a premature end.
+    Where the size changes in the middle of a stream, pictures are scaled to the first one's. start, skip: nobody wants frames before `start` seconds,
+    or (without start) before index `skip`. Raises InputError as `probe`, BrokenVideo at the first frame lost to damage or a premature end.
     """
     container, stream = opened(source)
     with container:
@@ -105,7 +111,7 @@ def shots(source, size, start=None, skip=0):
         if (start or skip) and stream.codec_context.name in COUNTABLE and container.format.name.startswith(("mov", "matroska")):
             packets = _near(packets, shown, start, skip, stream.time_base)
         tolerant = bool(container.format.flags & Flags.ts_discont.value)
-        frame = None
+        frame = size = None
         try:
             for frame in _decoded(packets, stream, tolerant):
                 if shown:
@@ -113,11 +119,15 @@ def shots(source, size, start=None, skip=0):
                     clock.begin(min(shown))
                     shown.clear()
                 time = clock(frame)
-                stored = size[::-1] if pixels.turn(frame)[0, 0] == 0 else size
-                yield index, float(time), partial(pixels.rgb, frame, stored, converter)
+                size = size or (frame.width, frame.height)
+                yield index, float(time), partial(pixels.rgb, frame, size, converter)
                 index += 1
         except _Damage as damage:
-            raise BrokenVideo(index, str(damage)) from damage
+            if not index and not shown:
+                raise InputError(f"{source}: no readable frame ({damage})") from damage
+            raise BrokenVideo(index or len(shown), str(damage)) from damage
+        if frame is None:
+            raise InputError(f"{source}: no readable frame")
         _check_end(source, container, stream, clock, frame, index)
 
 
@@ -187,7 +197,7 @@ def _left(stream):
 
 def _check_end(source, container, stream, clock, frame, index):
     """Raise BrokenVideo when the stream ends well before its headers say. A frame or two less than announced is common and no damage."""
-    if frame is None or "://" in str(source):
+    if "://" in str(source):
         return
     if container.format.name == "gif":
         with open(source, "rb") as file:

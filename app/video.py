@@ -74,12 +74,11 @@ def _wanted(shots, start, end, skip, stride):
 
 def _shots(source, fps, start, skip):
     """(index, time, load) of every frame from the first wanted on, perhaps of earlier ones too."""
-    info = probe(source, fps)
     number = camera_number(source)
     if number is not None:
         return _Camera(number).shots()
     paths = None if "://" in str(source) else _checked(source)
-    return pictures.shots(paths, info) if paths else containers.shots(source, (info.width, info.height), start, skip)
+    return pictures.shots(paths, pictures.probe(paths, fps)) if paths else containers.shots(source, start, skip)
 
 
 def _checked(source):

@@ -3,6 +3,7 @@
 import itertools
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -128,6 +129,47 @@ def test_clear_pixels_are_white(tmp_path):
         assert (image[40:, :40] == 255).all()
         assert np.abs(image[5, 5] - (np.array(media.CORNERS["top left"]) + 255) / 2).max() <= 2
         assert (image[5, 90] == media.CORNERS["top right"]).all()
+
+
+def test_size_and_clock_may_change_in_the_middle(tmp_path):
+    """Two recordings in one file, as broadcasts and browsers make them: pictures keep the first size, times go on."""
+    parts = [media.video(tmp_path / f"{k}.ts", 10, size, fps=30) for k, size in enumerate([(96, 64), (192, 128)])]
+    both = tmp_path / "both.ts"
+    both.write_bytes(b"".join(Path(part).read_bytes() for part in parts))
+    frames = list(video.frames(both))
+    assert {frame.image.shape for frame in frames} == {(64, 96, 3)}
+    assert numbers(frames) == [*range(10), *range(10)]
+    assert np.allclose(np.diff([frame.time for frame in frames]), 1 / 30, atol=1e-4)
+
+
+def test_camera(monkeypatch):
+    class Camera:
+        def __init__(self, number):
+            self.left = 3
+
+        def isOpened(self):  # noqa: N802 - OpenCV's name
+            return True
+
+        def get(self, what):
+            return {video.cv2.CAP_PROP_FRAME_WIDTH: 96.0, video.cv2.CAP_PROP_FRAME_HEIGHT: 64.0}.get(what, 29.97)
+
+        def read(self):
+            self.left -= 1
+            return self.left >= 0, np.ascontiguousarray(media.picture(7)[..., ::-1])
+
+        def release(self):
+            released.append(True)
+
+    released = []
+    monkeypatch.setattr(video.cv2, "VideoCapture", Camera)
+    info = video.probe("0")
+    assert (info.width, info.height, info.fps, info.frames) == (96, 64, Fraction(2997, 100), None)
+    assert numbers(video.frames(0, limit=2)) == [7, 7]
+    seen = []
+    with pytest.raises(BrokenVideo, match="camera"):
+        for frame in video.frames(0):
+            seen.append(frame)
+    assert [frame.index for frame in seen] == [0, 1, 2] and seen[0].time == 0 and len(released) == 3
 
 
 def test_sound_is_seen(tmp_path):
