@@ -65,7 +65,7 @@ class Overlay:
             low, high = points[seen].min(0), points[seen].max(0)
             size = np.clip((high - low).max() * 0.055, max(image.shape[0] / 42, 12), max(image.shape[0] / 26, 14))
             top = points[seen][points[seen][:, 1].argmin(), 0]
-            tag(image, person.id, (top, low[1] - size * 0.6), size, identity_colour(person.id))
+            tag(image, person.id, (top, low[1] - size * 0.6 - (high - low).max() * 0.015), size, identity_colour(person.id))
 
 
 def _side(name):

@@ -17,7 +17,8 @@ class Plot:
 
     def __init__(self, view, skeleton):
         self.view, self.skeleton = view, skeleton
-        figure = Figure((view.width / _DPI, view.height / _DPI), _DPI, facecolor="white")
+        inches = (view.width + 0.1) / _DPI, (view.height + 0.1) / _DPI  # matplotlib cuts the product to whole pixels
+        figure = Figure(inches, _DPI, facecolor="white")
         self._canvas, self._axes, self._drawn = FigureCanvasAgg(figure), paper_axes(figure, view), []
 
     def draw(self, image, people, time=0.0):
@@ -27,7 +28,7 @@ class Plot:
         self._drawn = draw_people(self._axes, people, self.skeleton, self.view.height / 480)
         self._axes.azim = np.degrees(self.view.heading + self.view.turn * time) + 180
         self._canvas.draw()
-        np.copyto(image, np.asarray(self._canvas.buffer_rgba())[: image.shape[0], : image.shape[1], :3])
+        np.copyto(image, np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def paper_axes(figure, view):

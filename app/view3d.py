@@ -50,10 +50,9 @@ class View:
 
 
 def _axes(heading, elevation):
-    flat = np.array([np.cos(heading), np.sin(heading), 0.0])
-    forward = np.cos(elevation) * flat - np.sin(elevation) * np.array([0, 0, 1.0])
-    right = np.array([flat[1], -flat[0], 0.0])
-    return np.stack([right, np.cross(right, forward), forward])
+    cosine, sine = np.cos(elevation), np.sin(elevation)
+    x, y = np.cos(heading), np.sin(heading)
+    return np.array([[y, -x, 0.0], [sine * x, sine * y, cosine], [cosine * x, cosine * y, -sine]])
 
 
 def frame_motion(motion, width, height, azimuth=30.0, elevation=15.0, turn=0.0, select=None):

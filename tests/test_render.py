@@ -200,6 +200,13 @@ def test_matplotlib_is_white_and_draws_colour():
     assert (picture[0, 0] == 255).all() and (np.ptp(picture, -1) > 60).sum() > 200
 
 
+@pytest.mark.parametrize("size", [16, 57, 115, 229])
+@pytest.mark.parametrize("renderer", ["opencv", "matplotlib"])
+def test_any_size(size, renderer):
+    painter = Renderer(walking(1, 3), size=size, renderer=renderer)
+    assert painter.draw(GREY, 1).shape[0] == size
+
+
 def test_wrong_names():
     with pytest.raises(InputError, match="layout"):
         Renderer(walking(0, 1), layout="top")

@@ -25,8 +25,9 @@ def write(motion, path):
 def read(path):
     """The Motion of a file. Raises InputError where it is not one, or one of a later version."""
     try:
-        file = np.load(path, allow_pickle=False)
-        data = {} if isinstance(file, np.ndarray) else dict(file)
+        with path.open("rb") as file:
+            data = np.load(file, allow_pickle=False)
+            data = {} if isinstance(data, np.ndarray) else dict(data)
         version = int(data["schema_version"])
         if version > SCHEMA_VERSION:
             raise InputError(f"{path} has schema version {version}; this program reads up to {SCHEMA_VERSION}")
