@@ -7,6 +7,7 @@ A window is turned so that the view ray of the root in its target frame becomes 
 import torch
 
 STATURE = 1.74  # metres from crown to sole of the body that the network gives
+LOG_SIGMA = (-6.0, 0.0)  # least and most of the logarithm of the expected error in metres
 
 
 def normal_form(plane, scores, root, target):

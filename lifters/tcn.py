@@ -13,6 +13,7 @@ from lifters._normal import mirrored
 from lifters._tcn import from_state
 from weights import load, load_strict, resolve
 
+HEIGHT = 1.77  # metres from crown to sole of a person of whom nothing is known
 WINDOWS = 256  # at once: bounds the memory of long tracks
 INPUTS = {"coco17": COCO17, "h36m17": H36M17}
 
@@ -75,8 +76,7 @@ class ViewRay(_Tcn):
 
     def __init__(self, network, header, flip, height, device, half):
         super().__init__(network, flip, device, half)
-        self.zoom = 1.0 if height is None else height / float(header["stature"])
-        self.width = float(header.get("sigma", 1))
+        self.zoom = (height or HEIGHT) / float(header["stature"])
 
     def _plane(self, points, scores, camera):
         return geometry.rays(points, camera).astype(np.float32)
@@ -86,7 +86,7 @@ class ViewRay(_Tcn):
         x, turn = _normal.normal_form(plane, scores, BODY21.root, target)
         y = self._averaged(x)
         joints = _normal.turn_back(y[..., :3] - y[:, BODY21.root, None, :3], turn) * self.zoom
-        sigma = y[..., 3].exp() * self.width * self.zoom
+        sigma = y[..., 3].clamp(*_normal.LOG_SIGMA).exp() * self.zoom
         sigma[:, BODY21.root] = 0
         return joints.cpu().numpy(), sigma.cpu().numpy()
 

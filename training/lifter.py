@@ -12,6 +12,7 @@ import torch
 
 from core.networks import pick_device
 from core.skeletons import BODY21
+from lifters import _normal
 from lifters._normal import STATURE, mirrored, normal_form
 from lifters._tcn import TemporalModel
 from training.datasets import faults, mocap
@@ -41,7 +42,7 @@ def loss_of(y, truth):
     """Mean joint distance in metres, and a small share of |e| / s + log s whose best s is the expected distance."""
     joints = y[..., :3] - y[:, BODY21.root, None, :3]
     distance = (joints - truth).norm(dim=-1)
-    spread = y[..., 3].clamp(-6, 2)
+    spread = y[..., 3].clamp(min=_normal.LOG_SIGMA[0])  # no upper limit: it would end the gradient
     others = torch.arange(len(BODY21), device=y.device) != BODY21.root
     return distance.mean() + 0.01 * (distance.detach() * (-spread).exp() + spread)[:, others].mean()
 
@@ -71,7 +72,7 @@ class Batches:
 
 def header(options, arc):
     return {"architecture": "tcn", "arc": ",".join(map(str, arc)), "causal": options.causal, "skeleton": BODY21.name, "input": "view-ray",
-            "stature": STATURE, "fps": "24-60", "sigma": 1.0, "seed": options.seed}
+            "stature": STATURE, "fps": "24-60", "seed": options.seed}
 
 
 def arguments(argv):

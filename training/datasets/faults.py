@@ -39,8 +39,8 @@ def _noise(views, confidence, draw):
     """Displacements on the unit plane, in proportion to the person's size."""
     batch, field, joints = confidence.shape
     hard = torch.tensor([HARD[name.rpartition("_")[2]] for name in BODY21.joints], device=confidence.device)
-    level = draw.rand(batch, 1, 1, low=math.log(0.005), high=math.log(0.025)).exp() * 1.7 / views.distance[:, None, None]
-    spread = level * hard * (0.4 + 2.2 * (1 - confidence))
+    level, doubt = draw.rand(batch, 1, 1, low=math.log(0.005), high=math.log(0.025)).exp(), draw.rand(batch, 1, 1, high=0.15)
+    spread = (level * hard * (0.4 + 2.2 * (1 - confidence)) + doubt * (1 - confidence) ** 3) * 1.7 / views.distance[:, None, None]
     spread = torch.where(draw.chance(draw.rand(batch, 1, 1) ** 2 * 0.02, batch, field, joints), spread * 6, spread)
     mixed = 0.7 * _slow(draw, batch, field, joints * 2).unflatten(2, (joints, 2)) + 0.7 * draw.randn(batch, field, joints, 2)
     return mixed * spread[..., None]
