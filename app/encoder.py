@@ -125,7 +125,7 @@ def finish(partial, target, frames, first, end, last, ticks, sound=None):
     """Copy the whole `partial` to `target` with its index in front, the last picture's duration right and the sound beside it.
 
     frames: their number; first: ticks of the first picture; end: seconds of the end; last: ticks that the last picture is shown.
-    sound: (path, seconds from its beginning to the output's, its codec) or None. Raises WriteError.
+    sound: (path, seconds from its beginning to the output's, its codec or None = code it anew) or None. Raises WriteError.
     """
     suffix = target.suffix.lower()
     if suffix == ".gif":

@@ -139,18 +139,18 @@ class _Video:
                 raise
             return False
         if error is None or isinstance(error, (KeyboardInterrupt, BrokenVideo)):
-            self._name()
+            self._name(broken=isinstance(error, BrokenVideo))
         return False
 
-    def _name(self):
-        """Give the whole file its name."""
+    def _name(self, broken):
+        """Give the whole file its name. The sound of a broken source is coded anew, which leaves its damaged parts out."""
         end = self.time + 1 / float(self.rate)
         last = max(1, round(end * self.ticks) - self.last)
         whole = self.partial.with_name(f"{self.target.stem}.whole.partial{self.target.suffix}")
         sound = containers.sound_of(self.audio_from) if self.audio_from is not None and not self.gif else None
         if sound:
             codec, begins = sound
-            sound = (self.audio_from, self.origin - begins, codec)
+            sound = (self.audio_from, self.origin - begins, None if broken else codec)
         finish = partial(encoder.finish, self.partial, whole, self.count, self.first, end, last, self.ticks)
         try:
             finish(sound)

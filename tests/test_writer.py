@@ -165,6 +165,15 @@ def test_sound_after_skipped_frames(tmp_path):
     assert media.clicks(tmp_path / "b.mp4") == pytest.approx([0.5], abs=0.01)
 
 
+def test_sound_of_a_broken_source(tmp_path):
+    source = media.cut(media.video(tmp_path / "a.mkv", 90, (320, 240), sound=3), 0.6)
+    with pytest.raises(BrokenVideo), open_writer(tmp_path / "b.mp4", INFO, audio_from=source) as writer:
+        for frame in video.frames(source):
+            writer.write(frame.image, frame.time)
+    assert media.clicks(tmp_path / "b.mp4") == pytest.approx([0, 1], abs=0.03)
+    assert media.packets(tmp_path / "b.mp4", "audio")[1] == pytest.approx(media.packets(tmp_path / "b.mp4")[1], abs=0.3)
+
+
 def test_no_sound_to_take_over(tmp_path):
     folder = media.folder(tmp_path / "shots", 3)
     for source in (folder, media.video(tmp_path / "a.mp4", 3), f"{folder}/shot0.png"):
