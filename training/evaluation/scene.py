@@ -2,10 +2,10 @@
 
 Every scene holds people who walk, turn round and cross before a still camera; it is written as a video and analysed with its true focal length.
 found: share of the people of a frame (those shown at least half) with a track over them, box IoU above 0.5; false: tracks a frame over nobody.
-switches: changes of the track over a person. pixel, pixel_relative: mean distance of the visible joints in px and as a share of the box's longer
-side. swapped: limb joints nearer to the true joint of the other side. mpjpe_mm, pa_mpjpe_mm: 3D joints around the pelvis, as they are and after a
-similarity alignment of each pose. depth: median relative error of the pelvis' depth. up_degrees, floor_mm: the world's vertical and the camera's
-height over its floor.
+switches: changes of the track over a person who is shown at least half. pixel, pixel_relative: mean distance of the visible joints in px and as
+a share of the box's longer side. swapped: share of limb joints nearer to the true joint of the other side, where the two are told apart.
+mpjpe_mm, pa_mpjpe_mm: 3D joints around the pelvis, as they are and after a similarity alignment of each pose. depth: median relative error of
+the pelvis' depth. up_degrees, floor_mm: errors of the world's vertical and of the camera's height over its floor.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from synthetic.stage import crossing_scene
 
 LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 SHOWN = 0.5
+APART = 0.08  # of the box: joints of a pair that are nearer to each other cannot be told apart
 
 
 class Pair(NamedTuple):
@@ -51,7 +52,7 @@ def match(motion, truths, threshold=0.5):
         merit = np.where(overlap > threshold, overlap + [[last.get(person) == number for number in tracks] for person in truth.ids], 0)
         taken = [(i, j) for i, j in zip(*linear_sum_assignment(-merit), strict=True) if merit[i, j] > 0] if merit.size else []
         pairs += [Pair(truth, i, tracks[j], places[j]) for i, j in taken]
-        last.update({truth.ids[i]: tracks[j] for i, j in taken})
+        last.update({truth.ids[i]: tracks[j] for i, j in taken if truth.shown[i] >= SHOWN})
         counted = np.flatnonzero(truth.shown >= SHOWN)
         wanted, found = wanted + len(counted), found + len(set(counted) & {i for i, _ in taken})
         spare += len(tracks) - len(taken)
@@ -59,10 +60,12 @@ def match(motion, truths, threshold=0.5):
 
 
 def switches(pairs):
-    """How often the track over a person is another than before."""
+    """How often the track over a person is another than before, while at least half of the person is shown."""
     last, count = {}, 0
     for pair in pairs:
         person = pair.truth.ids[pair.row]
+        if pair.truth.shown[pair.row] < SHOWN:
+            continue
         count += last.get(person, pair.track) != pair.track
         last[person] = pair.track
     return count
@@ -82,7 +85,7 @@ def score_2d(motion, pairs):
         distance.append(miss[seen])
         relative.append(miss[seen] / size)
         across = np.linalg.norm(motion.tracks[pair.track].points[pair.place] - points[list(skeleton.mirror)], axis=1)
-        apart = np.linalg.norm(points - points[list(skeleton.mirror)], axis=1) > 0.03 * size
+        apart = np.linalg.norm(points - points[list(skeleton.mirror)], axis=1) > APART * size
         wrong.append((across < miss)[sides][apart[sides] & np.isfinite(miss[sides])])
     return {"pixel": _mean(distance), "pixel_relative": _mean(relative), "swapped": _mean(wrong)}
 
