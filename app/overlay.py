@@ -1,5 +1,6 @@
 """Skeletons over the picture: tapered bones with a dark rim, left light and right deep, faint where unsure, a number for each person."""
 
+import cv2
 import numpy as np
 
 from app.shapes import INK, capsules, fill, identity_colour, mix, rgb, shades, tag
@@ -90,7 +91,7 @@ def _faintly(image, points, margin, paint, opacity=0.42):
     low = np.clip(points.min(0) - 2 * margin, 0, image.shape[1::-1]).astype(int)
     high = np.clip(points.max(0) + 2 * margin + 1, 0, image.shape[1::-1]).astype(int)
     rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
-    before = image[rows, columns].astype(np.uint16)
+    before = image[rows, columns].copy()
     paint(image)
-    share = round(opacity * 256)
-    image[rows, columns] = (image[rows, columns] * np.uint16(share) + before * np.uint16(256 - share)) >> 8
+    if before.size:
+        image[rows, columns] = cv2.addWeighted(image[rows, columns], opacity, before, 1 - opacity, 0)

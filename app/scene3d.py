@@ -8,7 +8,7 @@ from app.shapes import INK, SHIFT, capsules, fill, fixed, identity_colour, mix, 
 
 _SKY, _HORIZON, _FLOOR, _LINE = np.array([(17, 19, 25), (24, 27, 35), (47, 52, 64), (92, 101, 120)], np.float64)
 _LIGHT = np.array([-0.45, -0.75])  # towards the light, on the screen
-_COARSE = 4  # shadows are drawn this many times smaller: they are soft anyway
+_SOFT_ROWS = 240  # about the height in px at which what is soft anyway, shadows and the floor's light, is made
 
 
 class Scene:
@@ -16,6 +16,7 @@ class Scene:
 
     def __init__(self, view, skeleton):
         self.view, self.skeleton = view, skeleton
+        self.coarse = _coarse(view)
         self.body = mannequin(skeleton)
         self.paths, self.fades = _grid(view)
         self.backdrop = _backdrop(view)
@@ -62,17 +63,17 @@ class Scene:
         joints = np.stack([body[1] for body in bodies])
         ground, depth = self.view.project(joints * (1, 1, 0), time)
         bones = self.body.bones
-        start, end = (ground[:, bones[:, k]].reshape(-1, 2) / _COARSE for k in (0, 1))
-        zoom = self.view.focal / depth[:, bones].reshape(-1, 2) / _COARSE
+        start, end = (ground[:, bones[:, k]].reshape(-1, 2) / self.coarse for k in (0, 1))
+        zoom = self.view.focal / depth[:, bones].reshape(-1, 2) / self.coarse
         radii = np.concatenate([body[2] for body in bodies]) * zoom * 1.15
         height = joints[:, bones, 2].mean(2).reshape(-1)
         dark = 62 + 150 * np.exp(-np.clip(height, 0, None) / 0.3)
         keep = np.flatnonzero(np.isfinite(zoom).all(1))
-        mask = np.zeros((-(-image.shape[0] // _COARSE), -(-image.shape[1] // _COARSE)), np.uint8)
+        mask = np.zeros((-(-image.shape[0] // self.coarse), -(-image.shape[1] // self.coarse)), np.uint8)
         outlines = capsules(start, end, radii[:, 0], radii[:, 1])
         for i in keep[np.argsort(dark[keep])]:
             fill(mask, outlines[i], round(dark[i]))
-        _darken(image, mask, 0.07 * float(np.median(zoom[keep])) if len(keep) else 0)
+        _darken(image, mask, self.coarse, 0.07 * float(np.median(zoom[keep])) if len(keep) else 0)
 
     def _trail(self, image, person, time):
         """The way of the root on the floor, fading into the past."""
@@ -118,8 +119,30 @@ def _shade(image, start, end, radii, colours):
             fill(image, outlines[i], shade[i])
 
 
-def _darken(image, mask, blur):
-    """Multiply the picture by 1 - mask (a `_COARSE` times smaller picture, 255 = black), blurred; only where there is something."""
+def _grid_lines(self, image, time):
+        weight = max(1, round(image.shape[0] / 1000))
+        place, depth = self.view.project(self.paths, time)
+        seen = np.isfinite(depth).all(1)
+        for level in np.unique(self.fades):
+            chosen = seen & (self.fades == level)
+            colour = rgb([mix(_FLOOR * 0.6 + _HORIZON * 0.4, _LINE, level / 8)])[0]
+            cv2.polylines(image, list(fixed(place[chosen])), False, colour, weight, cv2.LINE_AA, SHIFT)
+
+
+def _shade(image, start, end, radii, colours):
+    """Draw limbs in the order given: a rim, the shadow side, the body and a highlight."""
+    lit = _LIGHT * radii.mean(1, keepdims=True)
+    rim = max(1.0, image.shape[0] / 700)
+    layers = [(radii + rim, 0.0, np.broadcast_to(INK, colours.shape)), (radii, 0.0, mix(colours, (22, 20, 44), 0.46)),
+              (radii * 0.80, 0.16, colours), (radii * 0.36, 0.40, mix(colours, (255, 255, 255), 0.34))]
+    shapes = [(capsules(start + lit * move, end + lit * move, size[:, 0], size[:, 1]), rgb(colour)) for size, move, colour in layers]
+    for i in range(len(start)):
+        for outlines, shade in shapes:
+            fill(image, outlines[i], shade[i])
+
+
+def _darken(image, mask, coarse, blur):
+    """Multiply the picture by 1 - mask (a picture `coarse` times smaller, 255 = black), blurred; only where there is something."""
     left, top, width, height = cv2.boundingRect(mask)
     if not width or blur <= 0:
         return
@@ -127,14 +150,18 @@ def _darken(image, mask, blur):
     rows = slice(max(top - margin, 0), min(top + height + margin, mask.shape[0]))
     columns = slice(max(left - margin, 0), min(left + width + margin, mask.shape[1]))
     soft = cv2.GaussianBlur(mask[rows, columns], (0, 0), max(blur, 0.6), borderType=cv2.BORDER_CONSTANT)
-    part = image[rows.start * _COARSE : rows.stop * _COARSE, columns.start * _COARSE : columns.stop * _COARSE]
-    large = cv2.resize(soft, (soft.shape[1] * _COARSE, soft.shape[0] * _COARSE), interpolation=cv2.INTER_LINEAR)[: part.shape[0], : part.shape[1]]
+    part = image[rows.start * coarse : rows.stop * coarse, columns.start * coarse : columns.stop * coarse]
+    large = cv2.resize(soft, (soft.shape[1] * coarse, soft.shape[0] * coarse), interpolation=cv2.INTER_LINEAR)[: part.shape[0], : part.shape[1]]
     part[:] = cv2.multiply(part, cv2.merge([255 - large] * 3), scale=1 / 255)
+
+
+def _coarse(view):
+    return max(2, round(view.height / _SOFT_ROWS))
 
 
 def _backdrop(view):
     """The empty panel: dark, with a lit floor that fades outwards."""
-    away = np.clip(view.floor_distance(_COARSE), 0, 50)
+    away = np.clip(view.floor_distance(_coarse(view)), 0, 50)
     share = cv2.resize(np.exp(-(away**2) * 0.9).astype(np.float32), (view.width, view.height), interpolation=cv2.INTER_LINEAR)[..., None]
     base = mix(_SKY, _HORIZON, np.linspace(0, 1, view.height)[:, None, None]).astype(np.float32)
     return np.rint(base + (_FLOOR.astype(np.float32) - base) * share).astype(np.uint8)
