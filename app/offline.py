@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from app.writer import WriteError, check_output, open_writer
 from core.errors import InputError
 from core.records import Frame
 
+PALETTE_FRAMES = 64
 GIF_HEIGHT = 480  # px: larger GIFs are tens of megabytes
 
 
@@ -60,7 +62,7 @@ def analyse(source, settings=None, *, made=None, **options):
 def render(motion, source, output, settings=None, **options):
     """Draw a Motion over its source and write it to `output`. `source` None draws the 3D view alone."""
     settings = (settings or Settings()).changed(**options)
-    check_output(output)
+    check_output(output, source)
     ending = _draw(motion, source, output, settings, Stages())
     if ending.code == 130:
         raise KeyboardInterrupt
@@ -107,7 +109,7 @@ def _check_request(settings, source, output, exports, poses, show):
     if poses and source is None and output and settings.layout != "3d":
         raise InputError("--poses without --video has no pictures to draw on: give --video too, or --layout 3d")
     if output:
-        check_output(output)
+        check_output(output, source)
     for path in exports:
         export.check_export(path)
 
@@ -205,9 +207,11 @@ def _draw(motion, source, output, settings, stages):
                        renderer=settings.renderer)
     info = replace(motion.info, fps=motion.info.fps / settings.stride)
     frames = _blank(motion) if source is None else average_frames(video.frames(source, **settings.range()), settings.downsample)
+    extras = {"audio_from": source, "audio_range": (settings.start, settings.end), "bitrate": settings.bitrate,
+              "palette_frames": _samples(painter, source, settings) if gif else None}
     bar = tqdm(unit="frame", desc="draw", disable=settings.quiet)
     try:
-        with bar, open_writer(output, info, audio_from=source, audio_range=(settings.start, settings.end), bitrate=settings.bitrate) as writer:
+        with bar, open_writer(output, info, **extras) as writer:
             for frame in stages.timed("decode again", prefetch(frames, 8)):
                 with stages("draw"):
                     image = painter.draw(frame.image, frame.index)
@@ -221,6 +225,16 @@ def _draw(motion, source, output, settings, stages):
     except WriteError as error:
         return Ending(bar.n, 1, str(error), True)
     return Ending(bar.n)
+
+
+def _samples(painter, source, settings):
+    """Some 64 drawn frames from all over the video, for a GIF's palette; nothing is decoded before the first is asked for."""
+    if source is None:
+        yield from (painter.draw(frame.image, frame.index) for frame in islice(_blank(painter.motion), 0, None, 16))
+        return
+    step = settings.stride * max(1, (_expected(video.probe(source, settings.fps), settings) or 0) // PALETTE_FRAMES)
+    for frame in video.frames(source, **settings.range() | {"stride": step, "limit": PALETTE_FRAMES}):
+        yield painter.draw(frame.image, frame.index)
 
 
 def _blank(motion):
