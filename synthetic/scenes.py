@@ -12,7 +12,7 @@ from core.records import Camera, VideoInfo
 from core.skeletons import BODY21
 from synthetic import raster
 from synthetic.bodies import Body
-from synthetic.shapes import KEY
+from synthetic.shapes import KEY, KEYPOINTS
 
 JOINTS = len(BODY21)
 # How far inside the body a joint may lie and still count as seen, in metres.
@@ -59,8 +59,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Scene:
-    """People before a camera. `light.towards` is in world axes; `background` (H, W, 3) float32 from 0 to 1 as the still camera sees it;
-    `shake` in degrees of slow wandering of the camera's direction; `grain` the standard deviation of the sensor's noise."""
+    """People before a camera, for `frames` frames (None: until the last has stopped moving); who stops earlier stands still.
+
+    `light.towards` is in world axes; `background` (H, W, 3) float32 from 0 to 1 as the camera sees it when it is still and has no distortion;
+    `shake` in degrees of slow wandering of the camera's direction; `grain` the standard deviation of the sensor's noise; `floor` whether shadows
+    fall on z = 0.
+    """
 
     people: tuple[Person, ...]
     camera: Camera
@@ -72,9 +76,10 @@ class Scene:
     grain: float = 0.012
     floor: bool = True
     seed: int = 0
+    frames: int | None = None
 
     def __len__(self):
-        return max(len(person.points) for person in self.people)
+        return self.frames or max(len(person.points) for person in self.people)
 
     @property
     def info(self):
@@ -95,13 +100,14 @@ class Scene:
         to_world = self.pose(index)
         to_camera = np.linalg.inv(to_world)
         image = self._behind(to_world)
-        meshes = [person.body.vertices(person.points[min(index, len(person.points) - 1)]) for person in self.people]
+        joints = np.array([person.points[min(index, len(person.points) - 1)] for person in self.people])
+        meshes = [person.body.vertices(points) for person, points in zip(self.people, joints, strict=True)]
         if self.floor:
             self._shadows(image, meshes, to_camera)
         turn, shift = to_camera[:3, :3], to_camera[:3, 3]
         light = self.light._replace(towards=turn @ self.light.towards, up=turn @ (0, 0, 1))
         layers = [raster.paint(person.body, mesh @ turn.T + shift, self.camera, light) for person, mesh in zip(self.people, meshes, strict=True)]
-        joints = np.stack([person.points[min(index, len(person.points) - 1), :JOINTS] for person in self.people]) @ turn.T + shift
+        joints = joints.reshape(-1, len(KEYPOINTS), 3)[:, :JOINTS] @ turn.T + shift
         order = [i for i in np.argsort(-joints[:, KEY["pelvis"], 2]) if layers[i] is not None]
         for i in order:
             raster.compose(image, layers[i])

@@ -117,7 +117,7 @@ def random_scene(seed, people=3, width=640, height=360, seconds=4.0, fps=25, sha
     frames = max(1, round(seconds * rate))
     cast = _cast(rng, people, frames, rate, camera, pose, lambda rng: random_plan(rng, seconds + 0.1), 0.9)
     wander = shake if shake is not None else rng.choice([0, 0, 0.4])
-    return _scene(rng, cast, camera, pose, fps, wander, background, seed)
+    return _scene(rng, cast, camera, pose, fps, wander, background, seed, frames)
 
 
 def crossing_scene(seed, people=3, width=640, height=360, seconds=6.0, fps=25, background=None):
@@ -130,11 +130,12 @@ def crossing_scene(seed, people=3, width=640, height=360, seconds=6.0, fps=25, b
         return [Step("walk", first, rng.normal(0, 15)), Step("walk", turning, rng.choice([-1, 1]) * rng.uniform(140, 190)),
                 Step("walk", seconds - first - turning + 0.1, rng.normal(0, 15))]
 
-    cast = _cast(rng, people, max(1, round(seconds * rate)), rate, camera, pose, plan, 0.5)
-    return _scene(rng, cast, camera, pose, fps, 0.0, background, seed)
+    frames = max(1, round(seconds * rate))
+    cast = _cast(rng, people, frames, rate, camera, pose, plan, 0.5)
+    return _scene(rng, cast, camera, pose, fps, 0.0, background, seed, frames)
 
 
-def _scene(rng, cast, camera, pose, fps, shake, background, seed):
+def _scene(rng, cast, camera, pose, fps, shake, background, seed, frames):
     light = random_light(rng)
     behind = backgrounds.place(rng, camera, pose) if background is None else np.asarray(background, np.float32) / 255
-    return Scene(cast, camera, pose, light, behind, Fraction(fps), float(shake), float(rng.uniform(0.004, 0.02)), True, seed)
+    return Scene(cast, camera, pose, light, behind, Fraction(fps), float(shake), float(rng.uniform(0.004, 0.02)), True, seed, frames)

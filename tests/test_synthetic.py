@@ -1,5 +1,6 @@
 """Synthetic people: geometry of body and motion, pictures that agree with their truth, and the scores of the whole application."""
 
+import pathlib
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,10 @@ from synthetic.motions import ACTIONS, Style, random_style
 from synthetic.scenes import Person, Scene
 from synthetic.shapes import CONTACTS, KEY, mean_shape, random_shape
 from training.evaluation import scene as scoring
-from training.synthetic import random_crop, random_picture, random_sample
+from training.synthetic import random_crop, random_picture, random_sample, recorded
 
 RATE = 25
+DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,12 @@ def test_somebody_out_of_the_picture_has_no_row():
     assert len(truth) == 0 and truth.points.shape == (0, 21, 2) and image.shape == (120, 160, 3)
 
 
+def test_an_empty_scene_is_a_picture_without_rows():
+    scene = stage.random_scene(1, 0, 160, 120, 0.2)
+    image, truth = scene.frame(0)
+    assert len(scene) == 5 and image.shape == (120, 160, 3) and truth.joints.shape == (0, 21, 3) and truth.boxes.shape == (0, 4)
+
+
 def test_a_shaking_camera_moves_the_picture_and_the_truth_with_it():
     scene = replace(stage.random_scene(2, 1, 160, 120, 2.0, shake=2.0), grain=0.0)
     first, later = scene.frame(0)[1], scene.frame(30)[1]
@@ -160,6 +168,18 @@ def test_crops_and_pictures_for_training():
     np.testing.assert_allclose(project(sample.joints, sample.camera), sample.points, atol=1e-2)
     image, boxes = random_picture(rng, (160, 120))
     assert image.shape == (120, 160, 3) and boxes.shape[1] == 4 and (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not DATA.is_dir(), reason="no data folder beside the repository")
+def test_recorded_poses_before_photographs():
+    poses = recorded(DATA / "mocap" / "cmu2.npz", stride=500)
+    assert poses.shape[1:] == (27, 3) and np.isfinite(poses).all()
+    feet = poses[:, CONTACTS, 2].min(1)
+    assert abs(np.median(feet)) < 0.06
+    pictures = [np.full((100, 80, 3), 90, np.uint8)]
+    image, points, visible = random_crop(np.random.default_rng(0), (96, 128), pictures, poses)
+    assert image.shape == (128, 96, 3) and visible.any()
 
 
 # ---- the scores
