@@ -30,7 +30,7 @@ from core.errors import InputError
 from core.records import Frame
 
 PALETTE_FRAMES = 64
-GIF_HEIGHT = 480  # px: larger GIFs are tens of megabytes
+GIF_HEIGHT, SIDE_HEIGHT = 480, 1080  # px of the frame in the picture: larger GIFs are tens of megabytes; beside a 3D view nobody needs 4K
 
 
 class Ending(NamedTuple):
@@ -199,11 +199,11 @@ def _reconstruct(log, info, camera, settings, made):
 def _draw(motion, source, output, settings, stages):
     """Pass 2: draw the motion over its frames and encode. A break or Ctrl-C ends it; the file is finished."""
     gif = str(output).lower().endswith(".gif")
-    size = settings.size or (min(motion.info.height, GIF_HEIGHT) if gif else None)
     if settings.downsample > 1:
         first = next(video.frames(source, **settings.range())).index
         motion = average_motion(motion, settings.downsample, first, settings.stride)
-    painter = Renderer(motion, layout=settings.layout, size=size, azimuth=settings.azimuth, elevation=settings.elevation, turn=settings.turn,
+    limit = GIF_HEIGHT if gif else SIDE_HEIGHT if settings.layout == "side" else None
+    painter = Renderer(motion, layout=settings.layout, size=settings.size, limit=limit, azimuth=settings.azimuth, elevation=settings.elevation, turn=settings.turn,
                        renderer=settings.renderer)
     info = replace(motion.info, fps=motion.info.fps / settings.stride)
     frames = _blank(motion) if source is None else average_frames(video.frames(source, **settings.range()), settings.downsample)

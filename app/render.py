@@ -18,16 +18,16 @@ class Renderer:
     """Draws the frames of a motion; everything that does not change from frame to frame is made here, once.
 
     motion: core.records.Motion. layout: "side" (frame and 3D view), "overlay" (frame alone) or "3d" (view alone). size: height of the whole
-    picture in px, None = as large as the video. azimuth: degrees from the filming camera's direction, elevation: degrees above the
+    picture in px, None = as large as the video makes it, the frame at most `limit` px high. azimuth: degrees from the filming camera's direction, elevation: degrees above the
     floor, turn: degrees a second. renderer: "opencv", or "matplotlib" (white, as in papers; slower). select: ids, None = everybody.
     Raises InputError for an unknown layout or renderer.
     """
 
-    def __init__(self, motion, *, layout="side", size=None, azimuth=30.0, elevation=15.0, turn=0.0, renderer="opencv", select=None):
+    def __init__(self, motion, *, layout="side", size=None, limit=None, azimuth=30.0, elevation=15.0, turn=0.0, renderer="opencv", select=None):
         if layout not in LAYOUTS or renderer not in RENDERERS:
             raise InputError(f"no layout '{layout}' with renderer '{renderer}'; layouts: {', '.join(LAYOUTS)}; renderers: {', '.join(RENDERERS)}")
         self.motion, self.select = motion, None if select is None else frozenset(select)
-        self._picture, self._panel, self._below = _arrange(motion.info.width, motion.info.height, layout, size)
+        self._picture, self._panel, self._below = _arrange(motion.info.width, motion.info.height, layout, size, limit)
         if self._picture:
             self._overlay = Overlay(motion.skeleton2d, self._picture[1] / motion.info.height)
         if self._panel:
@@ -63,11 +63,11 @@ class Renderer:
         return canvas
 
 
-def _arrange(width, height, layout, size):
+def _arrange(width, height, layout, size, limit):
     """(picture size or None, panel size or None, whether the panel is below)."""
     below = layout == "side" and width / height > 1.6
     panel_ratio = 0.72 if below else max(width / height, 0.75)
-    total = size or round(height * (1 + panel_ratio if below else 1))
+    total = size or round(min(height, limit or height) * (1 + panel_ratio if below else 1))
     if layout != "side":
         only = (max(round(width * total / height), 1), total)
         return (only, None, False) if layout == "overlay" else (None, only, False)
