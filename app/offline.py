@@ -203,8 +203,8 @@ def _draw(motion, source, output, settings, stages):
         first = next(video.frames(source, **settings.range())).index
         motion = average_motion(motion, settings.downsample, first, settings.stride)
     limit = GIF_HEIGHT if gif else SIDE_HEIGHT if settings.layout == "side" else None
-    painter = Renderer(motion, layout=settings.layout, size=settings.size, limit=limit, azimuth=settings.azimuth, elevation=settings.elevation, turn=settings.turn,
-                       renderer=settings.renderer)
+    look = {name: getattr(settings, name) for name in ("layout", "size", "azimuth", "elevation", "turn", "renderer")}
+    painter = Renderer(motion, limit=limit, **look)
     info = replace(motion.info, fps=motion.info.fps / settings.stride)
     frames = _blank(motion) if source is None else average_frames(video.frames(source, **settings.range()), settings.downsample)
     extras = {"audio_from": source, "audio_range": (settings.start, settings.end), "bitrate": settings.bitrate,

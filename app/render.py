@@ -18,8 +18,9 @@ class Renderer:
     """Draws the frames of a motion; everything that does not change from frame to frame is made here, once.
 
     motion: core.records.Motion. layout: "side" (frame and 3D view), "overlay" (frame alone) or "3d" (view alone). size: height of the whole
-    picture in px, None = as large as the video makes it, the frame at most `limit` px high. azimuth: degrees from the filming camera's direction, elevation: degrees above the
-    floor, turn: degrees a second. renderer: "opencv", or "matplotlib" (white, as in papers; slower). select: ids, None = everybody.
+    picture in px; None = what the video's own height gives, its frame at most `limit` px high. azimuth: degrees from the filming camera's
+    direction, elevation: degrees above the floor, turn: degrees a second. renderer: "opencv", or "matplotlib" (white, as in papers;
+    slower). select: ids, None = everybody.
     Raises InputError for an unknown layout or renderer.
     """
 
