@@ -57,6 +57,7 @@ def save(path, state, header):
     text = {str(key): str(value) for key, value in header.items()}
     partial = pathlib.Path(path).with_suffix(".partial.safetensors")
     save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, partial, metadata=text)
+    partial.chmod(0o644)  # safetensors makes files that only their maker can read
     partial.replace(path)
 
 

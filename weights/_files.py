@@ -122,6 +122,7 @@ def download(entry, path):
         if length and got != length:
             raise OSError(f"cut after {got} of {length} bytes")
         check(entry, pathlib.Path(temporary), record=path)
+        os.chmod(temporary, 0o644)  # temporary files are their maker's alone, a cache may be shared
         os.replace(temporary, path)
     finally:
         pathlib.Path(temporary).unlink(missing_ok=True)
