@@ -6,7 +6,7 @@ from app.writer import check_output, open_writer
 from core.errors import InputError
 from synthetic.stage import crossing_scene
 
-SEED = 5
+SEED = 15
 
 
 def write_sample(path, seconds=6.0, seed=SEED):
