@@ -10,16 +10,18 @@ import numpy as np
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
 from app.smooth import OneEuro, interpolate
 from app.world import WINDOW, evidence, world_matrix
+from core.errors import InputError
 from core.geometry import rays
 from core.records import Motion, Track
-from core.skeletons import convert
+from core.skeletons import conversion, convert
+from lifters.none import NoLifter
 
 PAUSE = 1.0  # s out of sight after which a person begins anew
 REMEMBERED = 400  # windows of half a second of one person that decide on the world
 SETTLED = 300  # frames after which a body's size is an average over the last so many
 JOINTS = {"cutoff": 1.7, "beta": 4.5}  # One-Euro: Hz, and Hz for each m/s
 LATERAL = {"cutoff": 2.0, "beta": 4.0}
-DEPTH = {"cutoff": 0.2, "beta": 0.5}  # on the logarithm of the depth
+DEPTH = {"cutoff": 0.4, "beta": 0.8}  # on the logarithm of the depth
 
 
 class CausalReconstructor:
@@ -29,30 +31,29 @@ class CausalReconstructor:
         self.info, self.camera, self.lifter, self.skeleton2d = info, camera, lifter, skeleton2d
         self.smooth, self.height = smooth, height
         self.people, self.windows, self.centre = {}, deque(maxlen=REMEMBERED), None
-        self.skeleton3d, self.world = lifter.skeleton_out, world_matrix([], np.zeros(3))
+        self.skeleton3d, self.world = skeleton_of(lifter, skeleton2d), world_matrix([], np.zeros(3))
 
     def step(self, observation):
         """The Motion of one frame: a Track of one row for each person of the Observation, in the world as it is known now."""
         time, poses, ids = observation.time, observation.poses, observation.tracks.ids.tolist()
-        self.people = {number: person for number, person in self.people.items() if time - person.times[-1] < PAUSE}
+        self.people = {number: person for number, person in self.people.items() if time - person.seen < PAUSE}
         for number in ids:
-            if number not in self.people:
-                self.people[number] = _Person(self)
+            self.people.setdefault(number, _Person(self)).seen = time
         places = self._place(ids, time, *self._lift(ids, time, poses)) if ids else []
-        self._look_around(time, ids, places)
+        self._look_around(time, ids, places, poses)
         tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
         return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
 
     def _lift(self, ids, time, poses):
         """Joints (N, J, 3) of the people, their weights (N, J), and where they are seen on the unit plane (N, J, 2)."""
-        points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
-        windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
-        lifted = self.lifter(windows, [self.camera] * len(ids))
-        joints, skeleton, sigma = lifted.joints, self.lifter.skeleton_out, lifted.sigma
-        if poses.relative is not None and not np.isfinite(joints).any():
-            joints, skeleton, sigma = poses.relative - poses.relative[:, [self.skeleton2d.root]], self.skeleton2d, None
-        self.skeleton3d = skeleton
-        points, scores = convert(poses.points, poses.scores, self.skeleton2d, skeleton)
+        if isinstance(self.lifter, NoLifter):
+            known = np.full((*poses.scores.shape, 3), np.nan) if poses.relative is None else poses.relative
+            joints, sigma = known - known[:, [self.skeleton2d.root]], None
+        else:
+            points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
+            windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
+            joints, sigma = self.lifter(windows, [self.camera] * len(ids))
+        points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.skeleton3d)
         weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
         return joints.astype(np.float64), weights, rays(points, self.camera)
 
@@ -65,11 +66,11 @@ class CausalReconstructor:
         root = lateral(joints, plane, weights, depth)
         return [(pose, person.lateral(time, place)) for person, pose, place in zip(people, joints, root, strict=True)]
 
-    def _look_around(self, time, ids, places):
+    def _look_around(self, time, ids, places, poses):
         """Bring the world up to date whenever somebody's window of evidence closes."""
-        closed = []
-        for number, (joints, root) in zip(ids, places, strict=True):
-            closed += self.people[number].evidence(time, joints, root)
+        closed, (_, trust) = [], convert(poses.points, poses.scores, self.skeleton2d, self.skeleton3d)
+        for number, (joints, root), scores in zip(ids, places, trust, strict=True):
+            closed += self.people[number].evidence(time, joints, root, scores)
         roots = np.array([root for _, root in places if np.isfinite(root).all()])
         if self.centre is None and len(roots):
             self.centre = roots.mean(0)
@@ -78,10 +79,23 @@ class CausalReconstructor:
             self.world = world_matrix(list(self.windows), self.centre)
 
 
+def skeleton_of(lifter, skeleton2d):
+    """The 3D skeleton that a lifter makes of a 2D one. Raises InputError where it cannot read it."""
+    if isinstance(lifter, NoLifter):
+        return skeleton2d
+    try:
+        conversion(skeleton2d, lifter.skeleton_in)
+        conversion(skeleton2d, lifter.skeleton_out)
+    except ValueError as error:
+        raise InputError(f"the lifter cannot read these 2D joints: {error}") from error
+    return lifter.skeleton_out
+
+
 class _Person:
     """The past of one person: 2D joints, body size, filters, and the frames of the open window of evidence."""
 
     def __init__(self, owner):
+        self.seen = 0.0
         self.owner, self.times, self.poses, self.frames, self.lengths, self.size, self.open = owner, deque(), deque(), 0, 0.0, 0.0, None
         self.joints_filter, self.lateral_filter, self.depth_filter = OneEuro(**JOINTS), OneEuro(**LATERAL), OneEuro(**DEPTH)
 
@@ -126,18 +140,21 @@ class _Person:
             joints *= self.size
         return joints[0]
 
-    def evidence(self, time, joints, root):
-        """The window of Evidence that this frame closes, if any. A person's first frame is a window of its own: the world cannot wait for more."""
-        if not (np.isfinite(joints).all() and np.isfinite(root).all()):
+    def evidence(self, time, *pose):
+        """The window of Evidence that this frame, of joints (J, 3), root (3,) and their trust (J,), closes, if any.
+
+        A person's first frame is a window of its own: the world cannot wait for more.
+        """
+        if not all(np.isfinite(part).all() for part in pose[:2]):
             return []
         first, self.open = self.open is None, self.open or []
         closing = self.open and int(time / WINDOW) > int(self.open[0][0] / WINDOW)
-        closed = [(time, joints, root)] if first else self.open if closing else []
-        self.open = [(time, joints, root)] if closing else [*self.open, (time, joints, root)]
+        closed = [(time, *pose)] if first else self.open if closing else []
+        self.open = [(time, *pose)] if closing else [*self.open, (time, *pose)]
         if not closed:
             return []
-        times, poses, roots = zip(*closed, strict=True)
-        return evidence(np.array(poses), np.array(roots), times, self.owner.skeleton3d)
+        times, joints, roots, trust = (np.array(part) for part in zip(*closed, strict=True))
+        return evidence(joints, roots, times, trust, self.owner.skeleton3d)
 
 
 def _row(number, observation, i, joints, root):

@@ -1,5 +1,6 @@
-"""Broken tracks of the same person become one: by time, predicted place, size, pose, and appearance where it is known.
+"""One person, one track: tracks that double another are dropped, broken tracks of the same person become one.
 
+Doubles have the same pose at the same time. Broken tracks are joined by time, predicted place, size, pose, and appearance where it is known.
 Distances are in heights of the person's box, so one set of limits serves every picture. A pair of tracks must pass every limit; among those that
 do, the cheapest assignment decides. Tracks that overlap in time are never joined.
 """
@@ -14,6 +15,7 @@ from trackers._assign import assign
 WINDOW = 0.5  # s at the end of a track from which its motion and size are taken
 FADING = 0.5  # s for which the velocity that a person had is believed
 LONGEST, LONGEST_WITH_LOOKS = 2.0, 8.0  # s of absence, without and with a known appearance
+DOUBLE, DOUBLED = 0.1, 0.5  # mean distance of two poses in diagonals of the box, and share of a track's frames, that make it a double
 LOOKS = 0.35  # largest cosine distance of appearances
 
 
@@ -25,6 +27,31 @@ class End(NamedTuple):
     velocity: np.ndarray
     height: float
     points: np.ndarray
+
+
+def drop_doubles(tracks):
+    """The tracks without those that for half of their frames have the pose of a track of which more was seen."""
+    kept = []
+    for track in sorted(tracks, key=lambda track: -track.scores.sum()):
+        doubled = np.zeros(len(track), bool)
+        for other in kept:
+            if other.frames[0] <= track.frames[-1] and track.frames[0] <= other.frames[-1]:
+                doubled |= _same_pose(track, other)
+        if doubled.mean() < DOUBLED:
+            kept.append(track)
+    return kept
+
+
+def _same_pose(track, other):
+    """In which frames (T,) of a track its pose is that of the other."""
+    _, a, b = np.intersect1d(track.frames, other.frames, assume_unique=True, return_indices=True)
+    known = np.isfinite(track.points[a]).all(-1) & np.isfinite(other.points[b]).all(-1)
+    weight = np.where(known, track.scores[a] * other.scores[b], 0)
+    distance = np.linalg.norm(np.where(known[..., None], track.points[a] - other.points[b], 0), axis=-1)
+    diagonal = np.maximum(*(np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (track.boxes[a], other.boxes[b])))
+    same = np.zeros(len(track), bool)
+    same[a] = (weight * distance).sum(1) < DOUBLE * diagonal * weight.sum(1)
+    return same
 
 
 def join_tracks(tracks, width, height):

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.join import join_tracks
+from app.join import drop_doubles, join_tracks
 from app.smooth import hampel, interpolate
 from core.errors import InputError
 from core.geometry import area
 from core.records import Track
 
 GAP = 1.0  # s: shorter ones are filled
+GHOST = 0.2  # mean score of the joints below which a track is nobody
 FILLED = 0.5  # share of its neighbours' score that a filled-in joint gets
 
 
@@ -36,12 +37,13 @@ class Rows(NamedTuple):
 def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None):
     """The tracks {id: Track} of an iterable of Observations (core.records), one for every processed frame in order, also where nobody is seen.
 
-    join: broken tracks of a person become one, under the earlier number. fill: rows for gaps shorter than a second. min_seconds: people seen for
-    less are left out (in videos of less than twice that, for less than half the video). max_people: only the most visible are kept.
+    Tracks that are nobody or double another person are dropped. join: broken tracks of a person become one, under the earlier number. fill: rows
+    for gaps shorter than a second. min_seconds: people seen for less are left out (in videos of less than twice that, for less than half the
+    video). max_people: only the most visible are kept.
     Root-relative 3D and the root's depth are taken over where the pose network gave them, else NaN.
     """
     rows, timeline, features = _gather(observations)
-    tracks = [clean(track) for track in _split(rows, features)]
+    tracks = drop_doubles(track for track in map(clean, _split(rows, features)) if track.scores.mean() >= GHOST)
     if join:
         tracks = join_tracks(tracks, info.width, info.height)
     if min_seconds:

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
-from app.causal import CausalReconstructor
+from app.causal import CausalReconstructor, skeleton_of
 from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
 from core.geometry import rays
 from core.records import Motion, Track
 from core.skeletons import convert
+from lifters.none import NoLifter
 
 JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz
 
@@ -30,17 +31,17 @@ class _Lift(NamedTuple):
 def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
     """The Motion of tracks {id: Track} of `motion.assemble`, whose points are joints of `skeleton2d`.
 
-    lifter: core.protocols.Lifter. Where it gives nothing, the root-relative joints of the pose network are taken if there are any, else 3D stays NaN.
+    lifter: core.protocols.Lifter; the one of lifters/none.py takes over the root-relative joints of the pose network, NaN where it has none.
     smooth: low passes over time. height: of the people in metres; None leaves the size to the lifter.
-    Each track is reconstructed by itself; only the world is common.
+    Each track is reconstructed by itself; only the world is common. Raises InputError where the lifter cannot read the 2D skeleton.
     """
-    lifted = {number: _lift_track(track, camera, lifter, skeleton2d) for number, track in tracks.items()}
-    skeleton = lifter.skeleton_out
-    if tracks and not any(np.isfinite(lift.joints).any() for lift in lifted.values()) and any(np.isfinite(t.joints3d).any() for t in tracks.values()):
-        lifted = {number: _Lift(track.joints3d - track.joints3d[:, [skeleton2d.root]], track.scores) for number, track in tracks.items()}
-        skeleton = skeleton2d
+    skeleton = skeleton_of(lifter, skeleton2d)
+    if isinstance(lifter, NoLifter):
+        lifted = {number: _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], track.scores) for number, track in tracks.items()}
+    else:
+        lifted = {number: _lift_track(track, camera, lifter, skeleton2d) for number, track in tracks.items()}
     placed = {number: _place(track, lifted[number], camera, skeleton2d, skeleton, smooth, height) for number, track in tracks.items()}
-    return Motion(info, camera, upright(placed.values(), skeleton), skeleton2d, skeleton, placed)
+    return Motion(info, camera, upright(placed.values(), skeleton2d, skeleton), skeleton2d, skeleton, placed)
 
 
 def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
@@ -66,9 +67,12 @@ def _stacked(rows):
     return Track(rows[0].id, **{name: np.concatenate([getattr(row, name) for row in rows]) for name in names})
 
 
-def upright(tracks, skeleton):
+def upright(tracks, skeleton2d, skeleton3d):
     """world_from_camera (4, 4) of reconstructed tracks: z up, floor at 0, the origin under the middle of where the people were."""
-    windows = [window for track in tracks for window in evidence(track.joints3d, track.root, track.times, skeleton)]
+    windows = []
+    for track in tracks:
+        _, trust = convert(track.points, track.scores, skeleton2d, skeleton3d)
+        windows += evidence(track.joints3d, track.root, track.times, trust, skeleton3d)
     roots = [track.root[np.isfinite(track.root).all(1)] for track in tracks]
     roots = np.concatenate(roots) if roots else np.zeros((0, 3))
     return world_matrix(windows, roots.mean(0) if len(roots) else np.zeros(3))

@@ -22,32 +22,36 @@ LEVEL = 25  # percent of the windows have their foot below the level that counts
 
 
 class Evidence(NamedTuple):
-    """One window: axis (3,) of the body, how much it says about up (1 for a standing body), foot (3,) m in camera space, weight 0..1 of the window."""
+    """One window: axis (3,) of the body and foot (3,) m in camera space, each with what it is worth (1: a standing body, all joints well seen)."""
 
     axis: np.ndarray
-    upright: float
     foot: np.ndarray
-    weight: float
+    axis_weight: float
+    foot_weight: float
 
 
-def evidence(joints, root, times, skeleton: Skeleton):
-    """The Evidence of a track: joints (T, J, 3) m root-relative, root (T, 3), times (T,); frames without both are left out."""
+def evidence(joints, root, times, trust, skeleton: Skeleton):
+    """The Evidence of a track: joints (T, J, 3) m root-relative, root (T, 3), times (T,), trust (T, J) the scores of the joints' 2D.
+
+    Frames without 3D are left out.
+    """
     good = np.isfinite(joints).all((1, 2)) & np.isfinite(root).all(1)
     placed, number = (joints + root[:, None])[good], np.floor(np.asarray(times)[good] / WINDOW)
     if not len(placed):
         return []
     standing, axes, trunks = body_axes(placed, skeleton)
     feet = lower_feet(placed, skeleton)
+    legs, trunk = (np.nan_to_num(trust[good][:, skeleton.indices(*_pair(skeleton, part))]).mean(1) for part in ("ankle", "hip"))
     parts = np.split(np.arange(len(placed)), np.flatnonzero(np.diff(number)) + 1)
     most = max(len(part) for part in parts)
-    return [_summary(standing[part], axes[part], trunks[part], feet[part], len(part) / most) for part in parts]
+    return [_summary(standing[p], axes[p], trunks[p], feet[p], legs[p].mean(), trunk[p].mean(), len(p) / most) for p in parts]
 
 
-def _summary(standing, axes, trunks, feet, weight):
+def _summary(standing, axes, trunks, feet, legs, trunk, share):
     foot = np.median(feet, axis=0)
     if standing.mean() >= 0.3:
-        return Evidence(axes[standing].mean(0), 1.0, foot, weight)
-    return Evidence(trunks.mean(0), TRUNK, foot, weight)
+        return Evidence(axes[standing].mean(0), foot, share * legs * trunk, share * legs**2)
+    return Evidence(trunks.mean(0), foot, share * TRUNK * trunk**2, share * legs**2)
 
 
 def body_axes(placed, skeleton):
@@ -80,10 +84,9 @@ def _angle(a, b):
 def up_direction(windows, rounds=8):
     """The unit vector (3,) that points up in camera axes, by Gauss-Newton over its two angles and the floor's height, with Cauchy weights."""
     up, floor = CAMERA_UP, 0.0
-    weight = np.array([w.weight for w in windows])
+    axis_weight, weight = (np.array([getattr(w, name) for w in windows]) for name in ("axis_weight", "foot_weight"))
     axes = np.array([w.axis for w in windows]).reshape(-1, 3)
     feet = np.array([w.foot for w in windows]).reshape(-1, 3)
-    axis_weight = weight * [w.upright for w in windows]
     scale = FOOT + FOOT_BY_DEPTH * np.abs(feet[:, 2])
     for _ in range(rounds):
         across = np.cross(up, (0.0, 0.0, 1.0))
@@ -131,9 +134,16 @@ def world_matrix(windows, centre):
     ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
     ahead /= np.linalg.norm(ahead)
     rotation = np.stack([np.cross(ahead, up), ahead, up])
-    levels = np.array([w.foot @ up for w in windows])
-    floor = np.percentile(levels, LEVEL) - ANKLE_HEIGHT if len(levels) else centre @ up
+    floor = floor_level(windows, up) if any(w.foot_weight > 0 for w in windows) else centre @ up
     matrix = np.eye(4)
     matrix[:3, :3] = rotation
     matrix[:3, 3] = -np.array([rotation[0] @ centre, rotation[1] @ centre, floor])
     return matrix
+
+
+def floor_level(windows, up):
+    """The height of the floor along `up`, below LEVEL percent of the feet by weight."""
+    levels, weights = np.array([w.foot @ up for w in windows]), np.array([w.foot_weight for w in windows])
+    order = np.argsort(levels)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return levels[order][np.searchsorted(reached, LEVEL / 100)] - ANKLE_HEIGHT

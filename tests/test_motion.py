@@ -163,3 +163,15 @@ def test_depth_and_relative_joints_of_the_pose_network_are_kept():
     track = assemble([Observation(0, 0.0, seen.tracks, poses)], INFO)[1]
     assert track.root[0, 2] == 4
     assert (track.joints3d == 1).all()
+
+
+def test_a_second_track_on_the_same_person_and_a_track_of_nobody_are_dropped():
+    def scene(i):
+        points, box = walk(i)
+        shaky = points + np.random.default_rng(i).normal(0, 2, points.shape)
+        return {1: (points, box), 2: (shaky, box + (-5, 0, 9, 3)), 3: person(160 + 3 * i), 4: person(500)}
+
+    seen = [observe(i, scene(i) if i > 3 else {1: walk(i)}) for i in range(40)]
+    for one in seen[4:]:
+        one.poses.scores[3] = 0.1
+    assert list(assemble(seen, INFO)) == [1, 3]

@@ -10,10 +10,12 @@ from app.body import bone_lengths, fit_root, stature
 from app.motion import assemble
 from app.reconstruct import reconstruct, reconstruct_causal, upright
 from app.smooth import OneEuro, butterworth, hampel, interpolate, spline
+from core.errors import InputError
 from core.geometry import project, rays
 from core.protocols import Lifted
 from core.records import Camera, Observation, Poses, Tracks, VideoInfo
-from core.skeletons import BODY21, COCO17
+from core.skeletons import BODY21, COCO17, H36M17
+from lifters.none import build
 
 INFO, CAMERA = VideoInfo(1280, 720, Fraction(30), 120), Camera.from_fov(1280, 720)
 SIDEWAYS = {"hip": 0.1, "knee": 0.1, "ankle": 0.1, "shoulder": 0.18, "elbow": 0.2, "wrist": 0.2, "eye": 0.03, "ear": 0.07}
@@ -167,7 +169,7 @@ def test_without_standing_people_the_camera_counts_as_level():
     times = np.arange(60) / 30
     lying = walker(times, speed=0)[..., [2, 1, 0]] * (1, 1, 0.2) + (0, 5, 0)
     body, _ = camera_space(lying, pitch=0, roll=0)
-    up = upright(lifted_motion({1: body}, times).tracks.values(), BODY21)[2, :3]
+    up = upright(lifted_motion({1: body}, times).tracks.values(), BODY21, BODY21)[2, :3]
     assert np.degrees(np.arccos(up @ (0, -1, 0))) < 6
 
 
@@ -209,10 +211,9 @@ def test_a_lifter_is_asked_at_a_rate_it_knows(rate):
 
 
 def test_without_a_lifter_3d_is_unknown_or_the_pose_networks():
-    from lifters.none import build
-
     times, body, _ = scene(10)
     motion = lifted_motion({1: body}, times, build())
+    assert motion.skeleton3d is BODY21
     assert np.isnan(motion.tracks[1].joints3d).all()
     assert np.isnan(motion.tracks[1].root).all()
     relative = body[:, :17] - body[:, :1]
@@ -222,6 +223,13 @@ def test_without_a_lifter_3d_is_unknown_or_the_pose_networks():
     assert whole.skeleton3d is live.skeleton3d is COCO17
     np.testing.assert_allclose(whole.tracks[1].root, body[:, 0], atol=0.02)
     np.testing.assert_allclose(live.tracks[1].root, body[:, 0], atol=0.12)
+
+
+def test_a_lifter_that_cannot_read_the_joints_is_the_users_fault():
+    with pytest.raises(InputError, match="no conversion from h36m17 to body21"):
+        reconstruct({}, INFO, CAMERA, Oracle(scene(2)[1]), H36M17)
+    with pytest.raises(InputError, match="no conversion"):
+        reconstruct_causal([], INFO, CAMERA, Oracle(scene(2)[1]), H36M17)
 
 
 def test_causal_sees_only_the_past():
