@@ -1,4 +1,7 @@
-"""A training loop that can be stopped and goes on by itself: state file, one log line an epoch, cosine rate, averaged weights."""
+"""A training loop that can be stopped and goes on by itself: state file, one log line an epoch, cosine rate, averaged weights.
+
+Under `python -m torch.distributed.run --nproc-per-node N -m training ...` N processes share the work: gradients are averaged, the first one saves.
+"""
 
 import copy
 import math
@@ -7,6 +10,7 @@ import sys
 import time
 
 import torch
+from torch import distributed
 
 
 class Average(torch.nn.Module):
@@ -32,6 +36,15 @@ def rate(progress, warmup=0.02, last=0.01):
     if progress < warmup:
         return progress / warmup
     return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+
+
+def join_processes():
+    """(number of this process, number of all): joins the others where the launcher started several."""
+    if "WORLD_SIZE" not in os.environ:
+        return 0, 1
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 class Run:
@@ -80,15 +93,28 @@ class Run:
                 value = loss(self.model, batch)
             self.optimizer.zero_grad()
             value.backward()
+            self.seconds = before + time.perf_counter() - begun
+            self._share()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
             self.optimizer.step()
             self.average.update(self.model)
             total += value.detach()
-            self.seconds = before + time.perf_counter() - begun
             if self.minutes and self.seconds > self.minutes * 60:
                 break
         self.epoch += 1
         return float(total) / (i + 1)
+
+    def _share(self):
+        """Average the gradients, and the clock, over all processes, so that they stay in step."""
+        if not distributed.is_initialized():
+            return
+        weights = [p for p in self.model.parameters() if p.grad is not None]
+        flat = torch.cat([p.grad.flatten() for p in weights] + [torch.tensor([self.seconds], device=self.device)])
+        distributed.all_reduce(flat)
+        flat /= distributed.get_world_size()
+        for p, mean in zip(weights, flat[:-1].split([p.numel() for p in weights]), strict=True):
+            p.grad.copy_(mean.view_as(p))
+        self.seconds = float(flat[-1])
 
     @property
     def done(self):

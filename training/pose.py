@@ -19,8 +19,8 @@ from core.networks import fuse, pick_device, to_tensor
 from core.skeletons import BODY21
 from poses.body21 import PoseNet
 from training import augment, pose_teachers
-from training.datasets import coco_people, coco_small, lspet, people, teaching
-from training.loop import Run
+from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching
+from training.loop import Run, join_processes
 from training.pose_release import held_out, release
 
 FROZEN = 4  # layers of the trunk
@@ -102,11 +102,13 @@ def gather(options):
     if options.packed:
         return people.load(options.packed)
     root = pathlib.Path(options.data)
-    who = people.join([coco_people.load(root), lspet.load(root), coco_small.load(root)])
-    if not options.teacher:
-        return who
-    found = teaching.ask(who, pose_teachers.build("pp-tinypose", options.teacher, flip=True))
-    return replace(who, joints=teaching.complete(who.joints, who.boxes, *found))
+    sets = [coco_people.load(root), lspet.load(root), coco_small.load(root)]
+    if options.teacher:
+        teacher = pose_teachers.build("pp-tinypose", options.teacher, flip=True)
+        sets = [replace(part, joints=teaching.complete(part.joints, part.boxes, *teaching.ask(part, teacher))) for part in sets]
+    if options.synthetic:
+        sets.append(synthetic_people.load(root, options.synthetic, options.seed))
+    return people.join(sets)
 
 
 def stages(text):
@@ -115,8 +117,16 @@ def stages(text):
     for piece in text.split(","):
         size, _, share = piece.partition(":")
         end += float(share or 1)
-        found.append((end, tuple(int(n) for n in size.split("x"))))
+        found.append((end, crop_size(size)))
     return found
+
+
+def crop_size(text):
+    """(width, height) of "96x128". Raises InputError where they are not multiples of 32."""
+    size = tuple(int(n) for n in text.split("x"))
+    if len(size) != 2 or any(n % 32 or n <= 0 for n in size):
+        raise InputError(f"crop size '{text}': expected WIDTHxHEIGHT, multiples of 32")
+    return size
 
 
 def size_at(progress, plan):
@@ -127,14 +137,15 @@ def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m training pose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
     parser.add_argument("--teacher", help="folder of the public weights: PP-TinyPose gives the joints that have no label")
+    parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
     parser.add_argument("--longest", type=int, default=192, help="longer side of the packed pictures, px")
     parser.add_argument("--packed", help="train from this file instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--state", default="training/runs/pose/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written as the run goes on")
-    parser.add_argument("--sizes", default="96x128:0.55,144x192:0.45", help="crop sizes and their shares of the budget")
-    parser.add_argument("--inference", default="192x256", help="crop size of the weights file")
+    parser.add_argument("--sizes", default="96x128:0.6,128x160:0.4", help="crop sizes and their shares of the budget")
+    parser.add_argument("--inference", help="crop size of the weights file; by default the size trained last (quite another one costs accuracy)")
     parser.add_argument("--every", type=int, default=4, help="epochs between two weights files")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
@@ -157,23 +168,28 @@ def main(argv=None):
     if options.threads:
         torch.set_num_threads(options.threads)
     device, state = pick_device(options.device), pathlib.Path(options.state)
+    plan, wanted = stages(options.sizes), crop_size(options.inference) if options.inference else None
     state.parent.mkdir(parents=True, exist_ok=True)
     model = build_model(options.init).to(device)
     run = Run(model, groups(model), state, options.lr, options.epochs, options.minutes)
-    forward, wanted = torch.compile(run.model) if options.compile else run.model, tuple(int(n) for n in options.inference.split("x"))
+    forward = torch.compile(run.model) if options.compile else run.model
     held = held_out(len(who))
-    train = who[np.flatnonzero(~held)]
+    rank, processes = join_processes()
+    kept = np.flatnonzero(~held)
+    train = who[kept[rank : len(kept) // processes * processes : processes]]
     judge = who[np.flatnonzero(held & (who.source == 0))]
     while not run.done:
-        size = size_at(run.progress(), stages(options.sizes))
-        crops = Crops(train, size, options.seed * 100003 + run.epoch)
+        size = size_at(run.progress(), plan)
+        crops = Crops(train, size, options.seed * 100003 + run.epoch + 50021 * rank)
         order = torch.Generator().manual_seed(options.seed * 100003 + run.epoch)
         batches = DataLoader(crops, options.batch, shuffle=True, generator=order, drop_last=True, num_workers=options.workers)
         value = run.train(batches, lambda _, batch, size=size: batch_loss(forward, batch, size, device))
+        if rank:
+            continue
         run.save()
         measured = {"width": size[0]}
         if options.output and (run.done or run.epoch % options.every == 0):
-            measured["held_out"] = release(run.average.model, judge, options.output, wanted, device, epochs=run.epoch, seed=options.seed)
+            measured["held_out"] = release(run.average.model, judge, options.output, wanted or size, device, epochs=run.epoch, seed=options.seed)
         run.log(value, **measured)
     return None
 
