@@ -15,17 +15,16 @@ def bone_lengths(joints, skeleton, weights=None):
 
     Frames whose weight (T,) is zero are left out, unless all are.
     """
-    parents = np.array([max(parent, 0) for parent in skeleton.parents])
-    if weights is not None and np.any(weights):
-        joints = joints[np.asarray(weights) > 0]
-    lengths = np.median(np.linalg.norm(joints - joints[:, parents], axis=-1), axis=0)
-    lengths[skeleton.root] = 0
+    use = np.asarray(weights) > 0 if weights is not None and np.any(weights) else slice(None)
+    lengths = np.zeros(len(skeleton))
+    for parent, child in skeleton.bones:
+        lengths[child] = np.median(np.linalg.norm(joints[use, child] - joints[use, parent], axis=-1))
     return (lengths + lengths[list(skeleton.mirror)]) / 2
 
 
 def with_bones(joints, skeleton, lengths):
     """Joints (T, J, 3) with their directions kept and bones of these lengths (J,), chained from the root outwards."""
-    rebuilt = np.array(joints, np.float64)
+    rebuilt = np.array(joints)
     for parent, child in skeleton.bones:
         bone = joints[:, child] - joints[:, parent]
         size = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-9)
@@ -53,6 +52,10 @@ def fit_root(joints, plane, weights, rounds=3):
     the root (x, y, z) obeys X + x = u (Z + z) and Y + y = v (Z + z), which is linear; joints that disagree lose weight (Cauchy, `rounds` times).
     The second result is 1 / variance of the logarithm of the depth up to a common factor, 0 (and a NaN root) with fewer than two joints.
     """
+    return tuple(np.concatenate(part) for part in zip(*(_fit(joints[c], plane[c], weights[c], rounds) for c in _chunks(joints)), strict=True))
+
+
+def _fit(joints, plane, weights, rounds):
     joints, plane, weights = _usable(joints, plane, weights)
     enough = (weights > 0).sum(1) >= 2
     used = weights
@@ -68,6 +71,10 @@ def fit_root(joints, plane, weights, rounds=3):
 
 def lateral(joints, plane, weights, depth, rounds=3):
     """The root (T, 3) of `fit_root` for roots whose depth (T,) m is given; NaN without a joint."""
+    return np.concatenate([_lateral(joints[c], plane[c], weights[c], depth[c], rounds) for c in _chunks(joints)])
+
+
+def _lateral(joints, plane, weights, depth, rounds):
     joints, plane, weights = _usable(joints, plane, weights)
     used = weights
     offsets = plane * (joints[..., 2:] + depth[:, None, None]) - joints[..., :2]
@@ -77,6 +84,11 @@ def lateral(joints, plane, weights, depth, rounds=3):
         miss = np.linalg.norm(offsets - place[:, None], axis=-1)
         used = _doubted(weights, miss)
     return np.column_stack([place, depth])
+
+
+def _chunks(rows, size=4096):
+    """Slices of rows: frames are fitted one by one, a bounded number at a time to bound the memory of long videos."""
+    return [slice(start, start + size) for start in range(0, max(len(rows), 1), size)]
 
 
 def _doubted(weights, miss):

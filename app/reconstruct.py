@@ -36,11 +36,10 @@ def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height
     Each track is reconstructed by itself; only the world is common. Raises InputError where the lifter cannot read the 2D skeleton.
     """
     skeleton = skeleton_of(lifter, skeleton2d)
-    if isinstance(lifter, NoLifter):
-        lifted = {number: _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], track.scores) for number, track in tracks.items()}
-    else:
-        lifted = {number: _lift_track(track, camera, lifter, skeleton2d) for number, track in tracks.items()}
-    placed = {number: _place(track, lifted[number], camera, skeleton2d, skeleton, smooth, height) for number, track in tracks.items()}
+    placed = {}
+    for number, track in tracks.items():
+        lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
+        placed[number] = _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
     return Motion(info, camera, upright(placed.values(), skeleton2d, skeleton), skeleton2d, skeleton, placed)
 
 
@@ -83,6 +82,11 @@ def segments(times):
     return np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) >= GAP) + 1)
 
 
+def _taken_over(track, skeleton):
+    """The pose network's own 3D."""
+    return _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], np.nan_to_num(track.scores))
+
+
 def _lift_track(track, camera, lifter, skeleton2d):
     points, scores = convert(track.points, track.scores, skeleton2d, lifter.skeleton_in)
     scores = np.where(np.isfinite(points).all(-1), np.nan_to_num(scores), 0)
@@ -90,7 +94,7 @@ def _lift_track(track, camera, lifter, skeleton2d):
     joints = np.concatenate([joints for joints, _ in parts])
     sigma = np.concatenate([sigma for _, sigma in parts])
     _, weights = convert(track.points, track.scores, skeleton2d, lifter.skeleton_out)
-    return _Lift(joints, np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2))
+    return _Lift(joints.astype(np.float32), np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2).astype(np.float32))
 
 
 def _lift_segment(points, scores, times, camera, lifter):
@@ -112,28 +116,36 @@ def _lifting_times(times, fps_range):
         return None
     rate = 1 / np.median(steps)
     wanted = np.clip(rate, *fps_range)
-    if wanted == rate and steps.max() < 1.5 * steps.min():
+    if abs(wanted - rate) < 0.01 * rate and steps.max() < 1.5 * steps.min():
         return None
     return times[0] + np.arange(int(np.ceil((times[-1] - times[0]) * wanted)) + 1) / wanted
 
 
 def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     """The track with its joints smoothed and given constant bones, and its root."""
-    joints = np.array(lift.joints, np.float64)
+    joints, parts = lift.joints, segments(track.times)
     if not np.isfinite(joints).all((1, 2)).any():
         return replace(track, joints3d=np.full(joints.shape, np.nan), root=np.full((len(track), 3), np.nan))
-    parts = segments(track.times)
     if smooth:
-        joints = np.concatenate([butterworth(joints[part], track.times[part], JOINTS_CUTOFF) for part in parts])
+        joints = _smoothed(joints, track.times, parts)
     whole = np.isfinite(joints).all((1, 2))
     lengths = bone_lengths(joints[whole], skeleton, track.observed[whole])
     joints = with_bones(joints, skeleton, lengths)
     if height is not None:
-        joints *= height / stature(joints[whole], skeleton)
+        joints = joints * np.float32(height / stature(joints[whole], skeleton))
     points, _ = convert(track.points, track.scores, skeleton2d, skeleton)
-    plane = rays(points, camera)
+    plane = rays(points, camera).astype(np.float32)
     root = np.concatenate([_root(joints[p], plane[p], lift.weights[p], track.times[p], track.root[p, 2], smooth) for p in parts])
     return replace(track, joints3d=joints, root=root)
+
+
+def _smoothed(joints, times, parts):
+    """Joints (T, J, 3) low-passed within each stretch; one joint at a time, to bound the memory of long videos."""
+    smooth = np.empty_like(joints)
+    for part in parts:
+        for joint in range(joints.shape[1]):
+            smooth[part, joint] = butterworth(joints[part, joint], times[part], JOINTS_CUTOFF)
+    return smooth
 
 
 def _root(joints, plane, weights, times, depth, smooth):
