@@ -13,6 +13,7 @@ from weights import load, load_strict, resolve
 STRIDE = 4
 REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
+HARD, CLEARER = 0.4, 0.02  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
 
 
 class PoseNet(nn.Module):
@@ -75,10 +76,10 @@ class Body21:
 
     def _turn(self, images, owner, boxes, points, scores):
         """Look again, turned by quarters, at people who were hard to read, and keep what is clearly clearer; changes the arrays."""
-        hard = np.flatnonzero(scores.mean(1) < self.upright)
+        hard = np.flatnonzero(scores.mean(1) < HARD)
         for turn in TURNS if len(hard) else ():
             again, sure = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
-            better = sure.mean(1) > scores[hard].mean(1) + 0.02
+            better = sure.mean(1) > scores[hard].mean(1) + CLEARER
             points[hard[better]], scores[hard[better]] = again[better], sure[better]
 
     def _look(self, images, owner, boxes, turns):
@@ -113,14 +114,14 @@ def calibrated(mass, slope, offset):
     return 1 / (1 + np.exp(-(slope * np.log(mass / (1 - mass)) + offset)))
 
 
-def build(weights="pose-body21", flip=False, upright=0.4, batch=32, device="auto", half=False):
+def build(weights="pose-body21", flip=False, upright=True, batch=32, device="auto", half=False):
     """The estimator of a weights file.
 
-    flip: also look at the mirror image and average. upright: people whose mean score is lower are looked at in three more rotations (0 = never).
+    flip: also look at the mirror image and average. upright: look at people who are hard to read in three more rotations. `batch` crops at a time.
     Raises InputError where the weights cannot be had or do not fit.
     """
     device = pick_device(device)
     state, header = load(resolve(weights))
     model = load_strict(fuse(PoseNet(header.get("depth") == "true")), state, weights)
     model = model.to(device, torch.float16 if half else torch.float32)
-    return Body21(model, header, flip, float(upright), batch, device, half)
+    return Body21(model, header, flip, upright, batch, device, half)

@@ -16,13 +16,13 @@ from weights._torchvision import official
 SEEN = 2.0  # heat of a joint that Detectron's own drawing takes as visible: it gets the score 0.5
 
 
-def build(size=None, weights=None, weights_dir=None, device="auto", half=False):
+def build(size=None, weights=None, device="auto", half=False):
     """A pose estimator for boxes. `size` px is the shorter side of what the network sees (800 when not given); `weights` is a file or a manifest name
     in place of the official ones; `half` computes the features in half precision.
 
     Raises InputError for weights that cannot be had or do not fit.
     """
-    return KeypointRCNN(official("keypointrcnn_resnet50_fpn", weights, weights_dir, size, half), pick_device(device))
+    return KeypointRCNN(official("keypointrcnn_resnet50_fpn", weights, size, half), pick_device(device))
 
 
 class KeypointRCNN:

@@ -78,7 +78,7 @@ def test_answers_do_not_depend_on_the_batch(path, images):
 
 
 def test_points_are_in_picture_pixels(path, images):
-    estimator = body21.build(path, upright=0, device="cpu")
+    estimator = body21.build(path, upright=False, device="cpu")
     box = np.array([[30, 20, 80, 100.0]])
     before = estimator(images[:1], [box], [])[0]
     moved = np.zeros((240, 300, 3), np.uint8)
@@ -91,7 +91,7 @@ def test_points_are_in_picture_pixels(path, images):
 
 def test_a_mirrored_picture_gives_mirrored_joints_with_the_flip_option(path):
     image = np.random.default_rng(1).integers(0, 256, (128, 96, 3), dtype=np.uint8)
-    estimator, box = body21.build(path, flip=True, upright=0, device="cpu"), np.array([[0, 0, 96, 128.0]])
+    estimator, box = body21.build(path, flip=True, upright=False, device="cpu"), np.array([[0, 0, 96, 128.0]])
     plain = estimator([image], [box], [])[0].points[0]
     mirrored = estimator([np.ascontiguousarray(image[:, ::-1])], [box], [])[0].points[0]
     assert np.allclose(mirrored[list(BODY21.mirror)] * (-1, 1) + (96, 0), plain, atol=0.05)
@@ -112,7 +112,7 @@ def test_a_person_who_is_turned_is_found_by_looking_again(quarters):
     image[40:60, 90:110] = 255
     image = np.ascontiguousarray(np.rot90(image, quarters))
     centre = np.argwhere(image[..., 0]).mean(0)[::-1] + 0.5
-    estimator = body21.Body21(Compass(), HEADER, False, 0.4, 8, torch.device("cpu"), False)
+    estimator = body21.Body21(Compass(), HEADER, False, True, 8, torch.device("cpu"), False)
     poses = estimator([image], [np.array([[30, 30, 170, 170.0]])], [])[0]
     assert poses.scores.mean() > 0.5
     assert np.abs(poses.points[0] - centre).max() < 12

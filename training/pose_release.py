@@ -44,7 +44,7 @@ def release(model, people, path, size, device, **header):
     """Write the weights of `model` for crops of `size` (width, height); returns the share of right joints on the held-out `people`."""
     model = fuse(copy.deepcopy(model)).to(device)
     fields = {"network": "PoseNet", "skeleton": "body21", "size": f"{size[0]}x{size[1]}", "scale": SCALE, "depth": "false", "calibration": "1,0"}
-    scores, hit = look(Body21(model, fields, False, 0.0, 32, device, False), people)
+    scores, hit = look(Body21(model, fields, False, False, 32, device, False), people)
     slope, offset = fit(scores, hit)
     fields |= {"calibration": f"{slope:.4f},{offset:.4f}"} | header
     weights.save(path, model.state_dict(), fields)

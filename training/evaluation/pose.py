@@ -103,7 +103,7 @@ def main(argv=None):
     parser.add_argument("--data", type=pathlib.Path, default="../shared/data")
     parser.add_argument("--teachers", default="../shared/weights", help="folder of the public weights")
     parser.add_argument("--flip", action="store_true", help="average with the mirror image")
-    parser.add_argument("--upright", type=float, default=0.4, help="mean score under which people are looked at in other rotations")
+    parser.add_argument("--upright", action="store_true", help="look at people who are hard to read in other rotations too")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args(argv)
