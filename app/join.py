@@ -15,8 +15,9 @@ from trackers._assign import assign
 WINDOW = 0.5  # s at the end of a track from which its motion and size are taken
 FADING = 0.5  # s for which the velocity that a person had is believed
 LONGEST, LONGEST_WITH_LOOKS = 2.0, 8.0  # s of absence, without and with a known appearance
-DOUBLE, DOUBLED = 0.1, 0.5  # mean distance of two poses in diagonals of the box, and share of a track's frames, that make it a double
+DOUBLE, DOUBLED = 0.1, 0.5  # mean distance of two poses in diagonals of the box, and share of two tracks' common time, that make them doubles
 LOOKS = 0.35  # largest cosine distance of appearances
+ROWS = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")  # what a track has for each frame
 
 
 class End(NamedTuple):
@@ -30,28 +31,35 @@ class End(NamedTuple):
 
 
 def drop_doubles(tracks):
-    """The tracks without those that for half of their frames have the pose of a track of which more was seen."""
+    """The tracks without the frames in which they double a track of which more was seen: one whose pose is theirs for half of their common time.
+
+    What is left of a track before and after may then be joined; a track of which nothing is left is dropped.
+    """
     kept = []
     for track in sorted(tracks, key=lambda track: -track.scores.sum()):
-        doubled = np.zeros(len(track), bool)
+        alone = np.ones(len(track), bool)
         for other in kept:
             if other.frames[0] <= track.frames[-1] and track.frames[0] <= other.frames[-1]:
-                doubled |= _same_pose(track, other)
-        if doubled.mean() < DOUBLED:
-            kept.append(track)
+                common, same = _same_pose(track, other)
+                if len(common) and same.mean() >= DOUBLED:
+                    alone[common] = False
+        if alone.any():
+            kept.append(track if alone.all() else _rows(track, alone))
     return kept
 
 
+def _rows(track, keep):
+    return replace(track, **{name: getattr(track, name)[keep] for name in ROWS})
+
+
 def _same_pose(track, other):
-    """In which frames (T,) of a track its pose is that of the other."""
+    """The rows of a track at whose frames the other is there too, and in which of them its pose is that of the other."""
     _, a, b = np.intersect1d(track.frames, other.frames, assume_unique=True, return_indices=True)
     known = np.isfinite(track.points[a]).all(-1) & np.isfinite(other.points[b]).all(-1)
     weight = np.where(known, track.scores[a] * other.scores[b], 0)
     distance = np.linalg.norm(np.where(known[..., None], track.points[a] - other.points[b], 0), axis=-1)
     diagonal = np.maximum(*(np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (track.boxes[a], other.boxes[b])))
-    same = np.zeros(len(track), bool)
-    same[a] = (weight * distance).sum(1) < DOUBLE * diagonal * weight.sum(1)
-    return same
+    return a, (weight * distance).sum(1) < DOUBLE * diagonal * weight.sum(1)
 
 
 def join_tracks(tracks, width, height):
@@ -126,8 +134,7 @@ def _merged(tracks, first, follower):
         chain.append(tracks[first])
     if len(chain) == 1:
         return chain[0]
-    names = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")
-    whole = {name: np.concatenate([getattr(track, name) for track in chain]) for name in names}
+    whole = {name: np.concatenate([getattr(track, name) for track in chain]) for name in ROWS}
     known = [track for track in chain if track.feature is not None]
     feature = np.average([track.feature for track in known], axis=0, weights=[len(track) for track in known]) if known else None
     return replace(chain[0], id=min(track.id for track in chain), feature=feature, **whole)

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
 from app.causal import CausalReconstructor, skeleton_of
+from app.join import ROWS
 from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
@@ -62,8 +63,7 @@ def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth
 
 
 def _stacked(rows):
-    names = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")
-    return Track(rows[0].id, **{name: np.concatenate([getattr(row, name) for row in rows]) for name in names})
+    return Track(rows[0].id, **{name: np.concatenate([getattr(row, name) for row in rows]) for name in ROWS})
 
 
 def upright(tracks, skeleton2d, skeleton3d):

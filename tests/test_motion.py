@@ -130,7 +130,7 @@ def test_two_people_who_cross_unseen_are_joined_by_where_they_were_going():
 
 
 def test_people_who_overlap_in_time_far_away_or_of_other_size_are_not_joined():
-    together = [observe(i, {n: person(200 + n) for n in ((1,) if i < 20 else (1, 2) if i < 25 else (2,))}) for i in range(40)]
+    together = [observe(i, {n: person(200 + 30 * n) for n in ((1,) if i < 20 else (1, 2) if i < 25 else (2,))}) for i in range(40)]
     far = [observe(i, {1: person(100)} if i < 20 else {2: person(500)}) for i in range(40)]
     other = [observe(i, {1: person(200)} if i < 20 else {2: person(200, size=0.5)}) for i in range(40)]
     for seen in (together, far, other):
@@ -175,3 +175,10 @@ def test_a_second_track_on_the_same_person_and_a_track_of_nobody_are_dropped():
     for one in seen[4:]:
         one.poses.scores[3] = 0.1
     assert list(assemble(seen, INFO)) == [1, 3]
+
+
+def test_a_new_track_that_begins_before_the_old_one_ends_continues_it():
+    seen = [observe(i, ({1: walk(i)} if i < 30 else {}) | ({2: walk(i)} if i >= 24 else {})) for i in range(50)]
+    tracks = assemble(seen, INFO)
+    assert list(tracks) == [1]
+    assert len(tracks[1]) == 50
