@@ -1,4 +1,4 @@
-"""Train a temporal lifter: `python -m training lifter --data ../shared/data/mocap --output weights/lifter-tcn81.safetensors`.
+"""Train a temporal lifter: `python -m training lifter --data ../shared/data --output weights/lifter-tcn81.safetensors`.
 
 Motion capture under random cameras, seen through the error model of a 2D pose network (one window in four is exact), goes in by the normal form of
 lifters/_normal.py. The loss is the mean distance of the joints, and that distance under a Laplace law whose width the network gives.
@@ -77,7 +77,7 @@ def header(options, arc):
 
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m training lifter", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data/mocap", help="folder with the motion files")
+    parser.add_argument("--data", default="../shared/data", help="folder with the motion files")
     parser.add_argument("--files", default=",".join(mocap.PERMISSIVE), help="which of them, without .npz")
     parser.add_argument("--packed", help="train from this file instead")
     parser.add_argument("--pack", help="write all training motion to this file and stop")

@@ -31,10 +31,11 @@ class Mocap:
 
 
 def load(folder, files=PERMISSIVE, split="train"):
-    """The clips of a split ("train" or "val") in the npz files of a folder. Raises InputError where a file is missing."""
-    parts = []
+    """The clips of a split ("train" or "val") in the npz files of a folder, or of its folder "mocap". Raises InputError where a file is missing."""
+    parts, folder = [], pathlib.Path(folder)
+    folder = folder / "mocap" if (folder / "mocap").is_dir() else folder
     for name in files:
-        path = pathlib.Path(folder) / f"{name}.npz"
+        path = folder / f"{name}.npz"
         if not path.is_file():
             raise InputError(f"no motion file {path}")
         with np.load(path) as arrays:
