@@ -84,7 +84,10 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
             source, frames = _replayable(source, place, settings)
             motion, ending = _motion(source, info, settings, made, place.with_suffix(".observations"), stages, frames)
             endings.append(ending)
+            if not ending.frames and ending.code:
+                return _report(settings, endings, stages, [])
             settings = settings if frames is None else settings.changed(start=None, end=None, skip=0, limit=None, stride=1)
+            settings = settings.changed(limit=ending.frames) if ending.code else settings  # draw what was seen
         motion = replace(motion, tracks=select(motion.tracks, settings.select)) if settings.select else motion
         for path in exports:
             with stages("export"):

@@ -10,6 +10,7 @@ from core.geometry import clip_boxes
 from core.networks import pick_device
 from core.protocols import Detector, Lifter, PoseEstimator
 from core.records import Observation, Poses, Tracks
+from weights import kept_in
 
 
 class Parts(NamedTuple):
@@ -26,8 +27,9 @@ def build_parts(settings):
     """The parts that the settings name. Raises InputError for what does not exist or cannot be loaded."""
     settings.check_parts()
     device = pick_device(settings.device)
-    common = {"device": settings.device, "half": settings.half, "height": settings.height, "weights_dir": settings.weights_dir}
-    made = {kind: parts.make(kind, settings.spec(kind), **common) for kind in ("detector", "pose", "lifter")}
+    common = {"device": settings.device, "half": settings.half, "height": settings.height}
+    with kept_in(settings.weights_dir):
+        made = {kind: parts.make(kind, settings.spec(kind), **common) for kind in ("detector", "pose", "lifter")}
     return Parts(tracker=settings.spec("tracker"), batch=settings.batch or (8 if device.type == "cpu" else 32), **made)
 
 

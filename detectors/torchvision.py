@@ -10,13 +10,13 @@ from core.records import Detections
 from weights._torchvision import categories, official
 
 
-def build(model="fasterrcnn_mobilenet_v3_large_320_fpn", threshold=0.5, size=None, weights=None, weights_dir=None, device="auto", half=False):
+def build(model="fasterrcnn_mobilenet_v3_large_320_fpn", threshold=0.5, size=None, weights=None, device="auto", half=False):
     """A detector. `model` is torchvision's name; boxes scored below `threshold` are dropped; `size` px is the shorter side of what the network sees
     (the model's own when not given; the SSD models cannot change it). `half` computes the features in half precision.
 
     Raises InputError for an unknown model or size, and for weights that cannot be had.
     """
-    network = official(model, weights, weights_dir, size, half)
+    network = official(model, weights, size, half)
     return TorchvisionDetector(network, categories(model).index("person"), threshold, pick_device(device))
 
 

@@ -23,8 +23,8 @@ def test_underscores_are_dashes_but_values_are_left_alone():
 
 
 def test_names_of_videopose3d():
-    settings, asked = parse("--viz_video in.mp4 --viz_output o/out.gif --viz_export j.npy --viz_skip 3 --viz_limit 60 --viz_downsample 2 --viz_size 3 "
-                            "--viz_bitrate 4000".split())
+    words = "--viz_video in.mp4 --viz_output o/out.gif --viz_export j.npy --viz_skip 3 --viz_limit 60"
+    settings, asked = parse((words + " --viz_downsample 2 --viz_size 3 --viz_bitrate 4000").split())
     assert asked["video"] == "in.mp4" and asked["output"] == "o/out.gif" and asked["export"] == ["j.npy"]
     assert (settings.skip, settings.limit, settings.downsample, settings.size, settings.bitrate) == (3, 60, 2, 240, 4000)
 

@@ -184,7 +184,7 @@ def wait_for(condition, seconds=90):
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory):
     at = person(320, 240, 200)
-    return write_clip(tmp_path_factory.mktemp("clips") / "long.mp4", [at(60 + 30 * np.sin(i / 20)) for i in range(600)])
+    return write_clip(tmp_path_factory.mktemp("clips") / "long.mp4", [at(60 + 30 * np.sin(i / 20)) for i in range(300)])
 
 
 def test_ctrl_c_keeps_what_was_done(long_clip, tmp_path):
@@ -195,7 +195,7 @@ def test_ctrl_c_keeps_what_was_done(long_clip, tmp_path):
     job.send_signal(signal.SIGINT)
     _, error = job.communicate(timeout=120)
     assert job.returncode == 130 and "stopped after" in error and "Traceback" not in error
-    assert 0 < len(pictures(out)) < 600
+    assert 0 < len(pictures(out)) < 300
 
 
 def test_resume_goes_on(long_clip, tmp_path):
@@ -209,5 +209,5 @@ def test_resume_goes_on(long_clip, tmp_path):
     job = start(long_clip, out, "--resume", "--stats")
     _, error = job.communicate(timeout=300)
     assert job.returncode == 0, error
-    assert len(pictures(out)) == 600 and not log.exists()
+    assert len(pictures(out)) == 300 and not log.exists()
     assert os.listdir(tmp_path) == ["out.mp4"]

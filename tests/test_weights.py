@@ -174,3 +174,10 @@ def test_the_list_names_every_licence(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out
     assert all(row.name in text and row.licence in text for row in weights.manifest().values())
+
+
+def test_kept_in_holds_for_every_part_and_only_within(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKELETONS_WEIGHTS", str(tmp_path / "usual"))
+    with weights.kept_in(tmp_path / "chosen"):
+        assert _files.cache_folder() == tmp_path / "chosen"
+    assert _files.cache_folder() == tmp_path / "usual"

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from core.errors import InputError
-from weights._files import find, manifest
+from weights._files import find, kept_in, manifest
 
-__all__ = ["load", "load_strict", "manifest", "parts", "resolve", "save"]
+__all__ = ["kept_in", "load", "load_strict", "manifest", "parts", "resolve", "save"]
 
 STATES = ("state_dict", "model_pos", "network", "net_dict", "model")  # under these the published checkpoints keep their tensors, in this order
 

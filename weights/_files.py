@@ -9,6 +9,8 @@ import sys
 import tempfile
 import tomllib
 import urllib.request
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -17,6 +19,7 @@ from core.errors import InputError
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 CHUNK = 1 << 20
+_KEPT_IN = ContextVar("folder of fetched weights", default=None)
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,20 @@ def manifest():
     return {name: Entry(name=name, **row) for name, row in rows.items()}
 
 
+@contextmanager
+def kept_in(folder):
+    """Within, fetched files are in `folder` (None: in the usual place), whichever part asks for them."""
+    token = _KEPT_IN.set(folder)
+    try:
+        yield
+    finally:
+        _KEPT_IN.reset(token)
+
+
 def cache_folder(folder=None):
-    """The folder of fetched files: the given one, $SKELETONS_WEIGHTS, or the user's cache folder."""
-    if folder or os.environ.get("SKELETONS_WEIGHTS"):
-        return pathlib.Path(folder or os.environ["SKELETONS_WEIGHTS"]).expanduser()
+    """The folder of fetched files: the given one, that of `kept_in`, $SKELETONS_WEIGHTS, or the user's cache folder."""
+    if chosen := folder or _KEPT_IN.get() or os.environ.get("SKELETONS_WEIGHTS"):
+        return pathlib.Path(chosen).expanduser()
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "skeletons" / "weights"
 
 

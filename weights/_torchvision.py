@@ -37,14 +37,14 @@ class HalfPrecision(nn.Module):
             return {key: value.float() for key, value in self.backbone(x).items()}
 
 
-def official(name, weights=None, weights_dir=None, size=None, half=False):
+def official(name, weights=None, size=None, half=False):
     """A model in evaluation mode with its official weights, or those of the file or manifest name `weights`; it sees the shorter side at `size` px.
 
     Raises InputError for a model that does not exist, for weights that cannot be had or do not fit, and for the size of a fixed input.
     """
     if name not in names():
         raise InputError(f"torchvision has no person detection model '{name}'; there are: {', '.join(names())}")
-    path = resolve(weights or name, weights_dir)
+    path = resolve(weights or name)
     model = fitted(name, load(path)[0])
     if size is not None:
         resize(model, size)
