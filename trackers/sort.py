@@ -4,6 +4,8 @@ Bewley et al., "Simple online and realtime tracking", ICIP 2016, with the consta
 (cx, cy, area, aspect, and the velocities of the first three) in pixels and frames.
 """
 
+import math
+
 import numpy as np
 from filterpy.kalman import KalmanFilter
 
@@ -92,16 +94,17 @@ class Person:
 
     def box(self):
         """The state's box (4,) xyxy px, NaN when its area or aspect is negative."""
-        x, y, size, aspect = self.filter.x[:4, 0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            width = np.sqrt(size * aspect)
-            height = size / width
+        x, y, size, aspect = self.filter.x[:4, 0].tolist()
+        if not size * aspect > 0:
+            return np.full(4, np.nan)
+        width = math.sqrt(size * aspect)
+        height = size / width
         return np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
 
 
 def _measurement(box):
     """(cx, cy, area, aspect) of a box (4,) xyxy."""
-    x0, y0, x1, y1 = np.asarray(box, np.float64)
+    x0, y0, x1, y1 = box.tolist()
     return np.array([(x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * (y1 - y0), (x1 - x0) / (y1 - y0)])
 
 
