@@ -27,7 +27,7 @@ def build_parts(settings):
     """The parts that the settings name. Raises InputError for what does not exist or cannot be loaded."""
     settings.check_parts()
     device = pick_device(settings.device)
-    common = {"device": settings.device, "half": settings.half, "height": settings.height}
+    common = {"device": settings.device, "half": settings.half}
     with kept_in(settings.weights_dir):
         made = {kind: parts.make(kind, settings.spec(kind), **common) for kind in ("detector", "pose", "lifter")}
     return Parts(tracker=settings.spec("tracker"), batch=settings.batch or (8 if device.type == "cpu" else 32), **made)

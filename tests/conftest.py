@@ -2,6 +2,7 @@
 
 import pathlib
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ def write_clip(path, images, fps=25, times=None):
     """A video of pictures (H, W, 3) uint8, at a rate or at given times in seconds."""
     from app.writer import open_writer
 
-    images = list(images)
-    height, width = images[0].shape[:2]
-    with open_writer(path, VideoInfo(width, height, Fraction(fps), len(images))) as writer:
-        for i, image in enumerate(images):
+    images = iter(images)
+    first = next(images)
+    with open_writer(path, VideoInfo(first.shape[1], first.shape[0], Fraction(fps))) as writer:
+        for i, image in enumerate(chain([first], images)):
             writer.write(image, times[i] if times is not None else float(i / Fraction(fps)))
     return path
 

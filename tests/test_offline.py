@@ -15,8 +15,10 @@ from app import analyse, export, render
 from app.cli import main
 from app.perceive import build_parts
 from app.settings import Settings
+from app.video import frames
 from core.geometry import iou
 from core.records import Motion
+from tests import media
 from tests.conftest import person, write_clip
 
 TRACK = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")
@@ -211,3 +213,20 @@ def test_resume_goes_on(long_clip, tmp_path):
     assert job.returncode == 0, error
     assert len(pictures(out)) == 300 and not log.exists()
     assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_sound_is_kept(tmp_path):
+    clip = media.video(tmp_path / "sound.mp4", 60, (160, 120), sound=2)
+    out = tmp_path / "out.mp4"
+    assert main(["--video", str(clip), "--output", str(out), "--start", "0.5", "--quiet"]) == 0
+    with av.open(str(out)) as file:
+        assert file.streams.audio and file.streams.video[0].frames == 45
+        assert abs(float(file.streams.audio[0].duration * file.streams.audio[0].time_base) - 1.5) < 0.1
+
+
+def test_a_portrait_phone_clip_stays_upright(tmp_path):
+    clip = media.video(tmp_path / "phone.mp4", 5, (160, 120), turned=90)
+    out = tmp_path / "out.mp4"
+    assert main(["--video", str(clip), "--output", str(out), "--layout", "overlay", "--quiet"]) == 0
+    assert pictures(out)[0].shape == (160, 120, 3)
+    assert abs(pictures(out)[0].astype(int) - next(frames(str(clip))).image).mean() < 6
