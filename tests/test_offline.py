@@ -1,10 +1,13 @@
 """The file run from end to end, with the bundled weights."""
 
+import functools
+import http.server
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import av
@@ -230,3 +233,19 @@ def test_a_portrait_phone_clip_stays_upright(tmp_path):
     assert main(["--video", str(clip), "--output", str(out), "--layout", "overlay", "--quiet"]) == 0
     assert pictures(out)[0].shape == (160, 120, 3)
     assert abs(pictures(out)[0].astype(int) - next(frames(str(clip))).image).mean() < 6
+
+
+def test_a_stream_is_recorded_while_it_is_analysed(passer_by, tmp_path):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=passer_by.parent))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    out = tmp_path / "out.mp4"
+    call = ["--video", f"http://127.0.0.1:{server.server_port}/{passer_by.name}", "--limit", "10", "--output", out, "--layout", "overlay", "--quiet"]
+    try:
+        assert main([str(word) for word in call]) == 0
+    finally:
+        server.shutdown()
+    assert len(pictures(out)) == 10 and os.listdir(tmp_path) == ["out.mp4"]
