@@ -77,18 +77,23 @@ def warp(image, matrix, size, border=0, interpolation=cv2.INTER_LINEAR):
     """The picture under an affine map, as `size` (width, height) pixels; outside is `border`. Shrinking averages (no aliasing)."""
     zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     if zoom < 0.5:
-        image, matrix = _reduce(image, matrix, int(1 / zoom))
+        image, matrix = _reduce(image, matrix, int(1 / zoom), size)
     shifted = np.array(matrix, np.float64)
     shifted[:, 2] += shifted[:, :2] @ (0.5, 0.5) - 0.5  # OpenCV counts pixel centres at integers
     value = (border,) * 3
     return cv2.warpAffine(image, shifted, tuple(int(n) for n in size), flags=interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
 
 
-def _reduce(image, matrix, factor):
-    """The part of the picture that the map needs, reduced `factor` times by area averaging, and the map from it."""
-    height, width = image.shape[0] // factor * factor, image.shape[1] // factor * factor
-    small = cv2.resize(image[:height, :width], (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-    return small, np.column_stack([matrix[:, :2] * factor, matrix[:, 2]])
+def _reduce(image, matrix, factor, size):
+    """The part of the picture that the output can show, reduced `factor` times by area averaging, and the map from it."""
+    corners = apply_affine(invert_affine(matrix), np.array([[0, 0], [size[0], 0], [0, size[1]], size], np.float64))
+    x0, y0 = (int(v) for v in np.clip(corners.min(0) // factor * factor - factor, 0, None))
+    x1, y1 = (int(v) for v in np.clip(corners.max(0) + 2 * factor, 1, image.shape[1::-1]))
+    width, height = max(x1 - x0, 0) // factor, max(y1 - y0, 0) // factor
+    if not width or not height:
+        return np.zeros((1, 1, 3), np.uint8), np.array([[1, 0, -1e6], [0, 1, -1e6]])  # nothing of the picture is in view
+    small = cv2.resize(image[y0 : y0 + height * factor, x0 : x0 + width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    return small, np.column_stack([matrix[:, :2] * factor, matrix[:, 2] + matrix[:, :2] @ (x0, y0)])
 
 
 # ---- cameras

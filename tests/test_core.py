@@ -105,3 +105,12 @@ def test_parts_are_listed_and_their_options_checked():
         parts.check("tracker", "sort:colour=3")
     with pytest.raises(InputError, match="is not name=value"):
         parts.parse("sort:30")
+
+
+def test_warp_reads_no_more_than_it_shows_and_survives_an_empty_view():
+    image = np.zeros((400, 600, 3), np.uint8)
+    image[200:240, 300:360] = 255
+    whole = geometry.warp(image, np.array([[0.25, 0, 0], [0, 0.25, 0.0]]), (150, 100))
+    part = geometry.warp(image, np.array([[0.25, 0, -60], [0, 0.25, -40.0]]), (50, 40))
+    np.testing.assert_allclose(part.astype(int), whole[40:80, 60:110].astype(int), atol=1)
+    assert geometry.warp(image, np.array([[0.25, 0, 900], [0, 0.25, 0.0]]), (50, 40)).max() == 0
