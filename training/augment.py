@@ -14,7 +14,7 @@ def placement(box, size, generator, turn=1.0):
     draw = generator.random()
     if draw < 0.25 * turn:
         angle = generator.uniform(-np.pi, np.pi)
-    elif draw < 0.75:
+    elif draw < 0.25 * turn + 0.5:
         angle = np.clip(generator.normal(0, np.radians(25)), -np.pi / 2, np.pi / 2)
     else:
         angle = 0.0
@@ -92,15 +92,18 @@ def cut_out(image, joints, generator):
     return image
 
 
-def person(image, box, joints, size, mirror, halves, generator):
-    """A random crop of a person: picture (H, W, 3) of `size` (width, height) and joints (J, 3) in its pixels."""
-    if generator.random() < 0.25:
+def person(image, box, joints, size, mirror, halves, generator, strength=1.0):
+    """A random crop of a person: picture (H, W, 3) of `size` (width, height) and joints (J, 3) in its pixels.
+
+    `strength` in 0..1 scales how often strong rotations, half bodies and hidden spots occur.
+    """
+    if generator.random() < 0.25 * strength:
         box = half_body(box, joints, halves, generator)
-    matrix = placement(box, size, generator)
+    matrix = placement(box, size, generator, strength)
     if generator.random() < 0.5:
         matrix, joints = flip(matrix, joints, size[0], mirror)
     joints = moved(matrix, joints)
     crop = degrade(colour(warp(image, matrix, size), generator), generator)
-    if generator.random() < 0.4:
+    if generator.random() < 0.4 * strength:
         crop = cut_out(crop, joints, generator)
     return crop, joints

@@ -26,22 +26,24 @@ from training.pose_release import held_out, release
 FROZEN = 4  # layers of the trunk
 SIGMA = 0.022  # of the target, over the crop's height
 STRIDE = 4
+MILDER = 0.6  # by how much augmentation is weaker at the end
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
 UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 
 
 class Crops(Dataset):
-    """Random crops of people: (picture (H, W, 3) uint8, joints (21, 3) px and weight). The same seed, epoch and index give the same crop."""
+    """Random crops of people: (picture (H, W, 3) uint8, joints (21, 3) px and weight). The same seed and index give the same crop."""
 
-    def __init__(self, who, size, seed):
-        self.who, self.size, self.seed = who, size, seed
+    def __init__(self, who, size, seed, strength=1.0):
+        self.who, self.size, self.seed, self.strength = who, size, seed, strength
 
     def __len__(self):
         return len(self.who)
 
     def __getitem__(self, i):
         generator = np.random.default_rng((self.seed, i))
-        crop, joints = augment.person(self.who.images[i], self.who.boxes[i], self.who.joints[i], self.size, BODY21.mirror, (UPPER, LOWER), generator)
+        person = self.who.images[i], self.who.boxes[i], self.who.joints[i]
+        crop, joints = augment.person(*person, self.size, BODY21.mirror, (UPPER, LOWER), generator, self.strength)
         return torch.from_numpy(np.ascontiguousarray(crop)), torch.from_numpy(joints.astype(np.float32))
 
 
@@ -180,7 +182,7 @@ def main(argv=None):
     judge = who[np.flatnonzero(held & (who.source == 0))]
     while not run.done:
         size = size_at(run.progress(), plan)
-        crops = Crops(train, size, options.seed * 100003 + run.epoch + 50021 * rank)
+        crops = Crops(train, size, options.seed * 100003 + run.epoch + 50021 * rank, 1 - MILDER * run.progress())
         order = torch.Generator().manual_seed(options.seed * 100003 + run.epoch)
         batches = DataLoader(crops, options.batch, shuffle=True, generator=order, drop_last=True, num_workers=options.workers)
         value = run.train(batches, lambda _, batch, size=size: batch_loss(forward, batch, size, device))
