@@ -13,8 +13,9 @@ from core.geometry import iou
 from core.networks import fuse
 from core.parts import make
 from detectors.centernet import STRIDES, CentreNet, CentreNetDetector, cells, letterbox
+from training.box_losses import assign, label_loss, teacher_loss
 from training.datasets import boxes as data
-from training.detector import assign, label_loss, prepare, teacher_loss
+from training.detector import prepare
 from training.evaluation import detector as evaluation
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"

