@@ -7,39 +7,19 @@ Pass 2 decodes again, draws, encodes. So memory does not grow with the video, an
 import pathlib
 import sys
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
-from typing import NamedTuple
-
-import numpy as np
-from tqdm import tqdm
 
 from app import export, store, video
 from app.camera import camera_for
 from app.motion import assemble, select
-from app.perceive import build_parts, perceive
-from app.prefetch import prefetch
+from app.passes import draw, observe
+from app.perceive import build_parts
 from app.reconstruct import reconstruct, reconstruct_causal
-from app.render import Renderer
-from app.resample import average_frames, average_motion
 from app.settings import Settings
 from app.stats import Stages
-from app.writer import WriteError, check_output, open_writer
+from app.writer import check_output, open_writer
 from core.errors import InputError
-from core.records import Frame
-
-PALETTE_FRAMES = 64
-GIF_HEIGHT, SIDE_HEIGHT = 480, 1080  # px of the frame in the picture: larger GIFs are tens of megabytes; beside a 3D view nobody needs 4K
-
-
-class Ending(NamedTuple):
-    """How a pass ended: whole, or with a reason and an exit code; `resumable` when the same call with --resume would get further."""
-
-    frames: int = 0
-    code: int = 0
-    reason: str = ""
-    resumable: bool = False
 
 
 def analyse(source, settings=None, *, made=None, **options):
@@ -63,7 +43,7 @@ def render(motion, source, output, settings=None, **options):
     """Draw a Motion over its source and write it to `output`. `source` None draws the 3D view alone."""
     settings = (settings or Settings()).changed(**options)
     check_output(output, source)
-    ending = _draw(motion, source, output, settings, Stages())
+    ending = draw(motion, source, output, settings, Stages())
     if ending.code == 130:
         raise KeyboardInterrupt
     if ending.code:
@@ -93,7 +73,7 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
             with stages("export"):
                 export.save(motion, path)
         if output:
-            endings.append(_draw(motion, source, output, settings, stages))
+            endings.append(draw(motion, source, output, settings, stages))
         if show:
             from app.show import show_motion
 
@@ -156,39 +136,10 @@ def _motion(source, info, settings, made, path, stages, frames=None):
     frames = frames if frames is not None else video.frames(source, **settings.range())
     fingerprint = {"source": str(source), **settings.observing()}
     with store.open_log(path, made.pose.skeleton, fingerprint, resume=settings.resume) as log:
-        ending = _observe(frames, info, settings, made, camera, log, stages)
+        ending = observe(frames, info, settings, made, camera, log, stages)
         with stages("motion"):
             motion = _reconstruct(log, info, camera, settings, made)
     return motion, ending
-
-
-def _observe(frames, info, settings, made, camera, log, stages):
-    """Pass 1: append what is seen in every frame to the log. A break or Ctrl-C ends it; everything before is kept."""
-    every = settings.looking_every(info.fps / settings.stride)
-    bar = tqdm(total=_expected(info, settings), initial=log.frames, unit="frame", desc="analyse", disable=settings.quiet)
-    try:
-        with bar, closing(prefetch(frames, 2 * made.batch)) as ahead:
-            for _ in range(log.frames):
-                next(ahead, None)
-            for seen in perceive(ahead, made, camera, stages, every, log.frames, log.last_id):
-                log.append(seen)
-                bar.update(len(seen))
-                bar.set_postfix(people=len(seen[-1].tracks))
-    except video.BrokenVideo as error:
-        return Ending(log.frames, 1, f"{error}; the {log.frames} frames before it were processed")
-    except KeyboardInterrupt:
-        return Ending(log.frames, 130, f"stopped after {log.frames} frames; writing what is there (Ctrl-C again to leave at once)", True)
-    return Ending(log.frames)
-
-
-def _expected(info, settings):
-    """The number of frames that will be processed, None when the container does not say."""
-    if info.frames is None:
-        return settings.limit
-    rate = float(info.fps)
-    first, last = (settings.start or 0) * rate, min(info.frames, (settings.end or np.inf) * rate)
-    count = int(max(0, np.ceil((last - first - settings.skip) / settings.stride)))
-    return min(count, settings.limit or count)
 
 
 def _reconstruct(log, info, camera, settings, made):
@@ -197,55 +148,6 @@ def _reconstruct(log, info, camera, settings, made):
         return reconstruct_causal(log.read(), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
     tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people)
     return reconstruct(tracks, info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
-
-
-def _draw(motion, source, output, settings, stages):
-    """Pass 2: draw the motion over its frames and encode. A break or Ctrl-C ends it; the file is finished."""
-    gif = str(output).lower().endswith(".gif")
-    if settings.downsample > 1:
-        first = next(video.frames(source, **settings.range())).index
-        motion = average_motion(motion, settings.downsample, first, settings.stride)
-    limit = GIF_HEIGHT if gif else SIDE_HEIGHT if settings.layout == "side" else None
-    look = {name: getattr(settings, name) for name in ("layout", "size", "azimuth", "elevation", "turn", "renderer")}
-    painter = Renderer(motion, limit=limit, **look)
-    info = replace(motion.info, fps=motion.info.fps / settings.stride)
-    frames = _blank(motion) if source is None else average_frames(video.frames(source, **settings.range()), settings.downsample)
-    extras = {"audio_from": source, "audio_range": (settings.start, settings.end), "bitrate": settings.bitrate,
-              "palette_frames": _samples(painter, source, settings) if gif else None}
-    bar = tqdm(unit="frame", desc="draw", disable=settings.quiet)
-    try:
-        with bar, open_writer(output, info, **extras) as writer:
-            for frame in stages.timed("decode again", prefetch(frames, 8)):
-                with stages("draw"):
-                    image = painter.draw(frame.image, frame.index)
-                with stages("encode"):
-                    writer.write(image, frame.time)
-                bar.update()
-    except video.BrokenVideo as error:
-        return Ending(bar.n, 1, str(error))
-    except KeyboardInterrupt:
-        return Ending(bar.n, 130, f"stopped; {output} holds the first {bar.n} frames", True)
-    except WriteError as error:
-        return Ending(bar.n, 1, str(error), True)
-    return Ending(bar.n)
-
-
-def _samples(painter, source, settings):
-    """Some 64 drawn frames from all over the video, for a GIF's palette; nothing is decoded before the first is asked for."""
-    if source is None:
-        yield from (painter.draw(frame.image, frame.index) for frame in islice(_blank(painter.motion), 0, None, 16))
-        return
-    step = settings.stride * max(1, (_expected(video.probe(source, settings.fps), settings) or 0) // PALETTE_FRAMES)
-    for frame in video.frames(source, **settings.range() | {"stride": step, "limit": PALETTE_FRAMES}):
-        yield painter.draw(frame.image, frame.index)
-
-
-def _blank(motion):
-    """Black frames at the times of a motion, for drawing without its video."""
-    times = {int(k): float(t) for track in motion.tracks.values() for k, t in zip(track.frames, track.times, strict=True)}
-    image = np.zeros((motion.info.height, motion.info.width, 3), np.uint8)
-    for index in sorted(times):
-        yield Frame(index, times[index], image)
 
 
 def _report(settings, endings, stages, written):

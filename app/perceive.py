@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core import parts
+from core.errors import BrokenVideo
 from core.geometry import clip_boxes
 from core.networks import pick_device
 from core.protocols import Detector, Lifter, PoseEstimator
@@ -34,10 +35,20 @@ def build_parts(settings):
 
 
 def chunks(iterator, size):
-    """Lists of up to `size` items."""
-    iterator = iter(iterator)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+    """Lists of up to `size` items. Where a video breaks, what came before is still yielded, then the break is raised."""
+    iterator, broken = iter(iterator), None
+    while not broken:
+        chunk = []
+        try:
+            for item in islice(iterator, size):
+                chunk.append(item)
+        except BrokenVideo as error:
+            broken = error
+        if chunk:
+            yield chunk
+        elif not broken:
+            return
+    raise broken
 
 
 def perceive(frames, made, camera, stages, detect_every=1, seen=0, used_ids=0):

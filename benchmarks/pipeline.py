@@ -17,6 +17,7 @@ import torch
 
 from app import offline, video, writer
 from app.cli import parse
+from app.passes import draw
 from app.perceive import build_parts
 from app.prefetch import prefetch
 from app.stats import Stages, peak_memory_mb
@@ -106,7 +107,7 @@ def measure(clip, settings, info, made, chain, best):
         place = pathlib.Path(folder)
         (motion, ending), seconds = timed(lambda: offline._motion(clip, info, settings, made, place / "log", stages))
         keep("analysis", ending.frames, seconds)
-        keep("drawing and encoding mp4", ending.frames, timed(lambda: offline._draw(motion, clip, place / "out.mp4", settings, stages))[1])
+        keep("drawing and encoding mp4", ending.frames, timed(lambda: draw(motion, clip, place / "out.mp4", settings, stages))[1])
         keep("encoding alone", *timed(lambda: encode(clip, settings, info, place / "bare.mp4")))
     if chain:
         keep("onnxruntime chain", *timed(lambda: sum(1 for f in prefetch(video.frames(clip, **settings.range()), 8) if chain(f.image) >= 0)))
