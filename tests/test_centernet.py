@@ -43,21 +43,21 @@ def test_letterbox_is_the_smallest_that_holds_the_picture(width, height, extent)
 
 
 def test_boxes_come_back_in_the_pixels_of_the_picture_and_inside_it():
-    found = CentreNetDetector(OneBox(), [512], 0.3)([np.zeros((1080, 1920, 3), np.uint8)])[0]
+    found = CentreNetDetector(OneBox(), [512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]
     np.testing.assert_allclose(found.boxes, [[480, 30, 960, 150]], atol=1e-3)
-    portrait = CentreNetDetector(OneBox(), [512], 0.3)([np.zeros((1000, 16, 3), np.uint8)])[0]
+    portrait = CentreNetDetector(OneBox(), [512], 0.3, 0.5)([np.zeros((1000, 16, 3), np.uint8)])[0]
     assert (portrait.boxes[:, 2] <= 16).all()
     assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-6)
 
 
 def test_the_same_person_at_two_scales_is_one():
-    assert len(CentreNetDetector(OneBox(), [512, 512], 0.3)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
+    assert len(CentreNetDetector(OneBox(), [512, 512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
 
 
 def test_a_batch_of_many_sizes_gives_what_each_picture_gives_alone(untrained):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (*size, 3), np.uint8) for size in [(90, 160), (160, 90), (90, 160)]]
-    detector = CentreNetDetector(untrained, [160], 0.0)
+    detector = CentreNetDetector(untrained, [160], 0.0, 0.5)
     for alone, together in zip([detector([image])[0] for image in images], detector(images), strict=True):
         assert len(alone) == len(together) > 0
         np.testing.assert_allclose(np.sort(alone.scores), np.sort(together.scores), atol=1e-5)
@@ -65,9 +65,9 @@ def test_a_batch_of_many_sizes_gives_what_each_picture_gives_alone(untrained):
 
 
 def test_nobody_there(untrained):
-    found = CentreNetDetector(untrained, [64, 96], 0.99)([np.zeros((50, 70, 3), np.uint8)])
+    found = CentreNetDetector(untrained, [64, 96], 0.99, 0.5)([np.zeros((50, 70, 3), np.uint8)])
     assert [len(f) for f in found] == [0]
-    assert CentreNetDetector(untrained, [64], 0.5)([]) == []
+    assert CentreNetDetector(untrained, [64], 0.5, 0.5)([]) == []
 
 
 @pytest.mark.parametrize("spec", ["centernet:size=8", "centernet:size=640,scales=(1,20)", "centernet:weights=no-such-file"])
@@ -149,6 +149,14 @@ def test_boxes_of_a_tile_are_where_the_people_are():
         assert all(red[int(y0) + 3:int(y1) - 3, int(x0) + 3:int(x1) - 3].all() for x0, y0, x1, y1 in boxes)
         assert data.degrade(image, rng).shape == image.shape
     assert seen > 15
+
+
+def test_copies_of_held_out_pictures_are_left_out():
+    rng, nobody = np.random.default_rng(0), np.zeros((0, 4), np.float32)
+    images = [cv2.resize(rng.integers(0, 255, (12, 16, 3), np.uint8), (320, 240)) for _ in "ab"]
+    first, second = (data.Photograph(data.encode(image), nobody, data.WHOLE) for image in images)
+    mirrored = data.Photograph(data.encode(cv2.resize(images[0][:, ::-1], (200, 200))), nobody, data.WHOLE)
+    assert data.unlike([mirrored, second], [first]) == [second]
 
 
 def test_packing_keeps_everything(tmp_path):

@@ -67,11 +67,6 @@ def _teacher(path):
     return RtmdetNano(path)
 
 
-def _alone(_):
-    """Workers are many: each keeps to one thread."""
-    cv2.setNumThreads(1)
-
-
 def collate(groups):
     """Groups of four as one batch."""
     images, boxes, ignore, taught = zip(*groups, strict=True)
@@ -138,6 +133,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(argv)
+    cv2.setNumThreads(1)  # a pool of threads does not survive the fork of the workers
     photographs = gather(options)
     if options.pack:
         return data.pack(options.pack, _fitting(photographs, 60e6))
@@ -149,7 +145,8 @@ def gather(options):
     if options.packed:
         found = data.unpack(options.packed)
     else:
-        found = data.load(options.data / "person_boxes", "train") + [p for folder in options.unlabelled for p in data.load_unlabelled(folder)]
+        extra = [p for folder in options.unlabelled for p in data.load_unlabelled(folder)]
+        found = data.load(options.data / "person_boxes", "train") + data.unlike(extra, data.load(options.data / "person_boxes", "val"))
     found += [_synthetic(np.random.default_rng((options.seed, i))) for i in range(options.synthetic)]
     return [p for p in found if p.labelled] + found
 
@@ -183,7 +180,7 @@ def train(options, photographs):
         size = size_at(run.progress(), stages(options.sizes))[0]
         points = torch.cat([cells(size // s, size // s, s, device) for s in STRIDES])
         tiles = Tiles(photographs, size, options.steps * groups, (options.seed, run.epoch), options.teacher)
-        loader = DataLoader(tiles, groups, collate_fn=collate, num_workers=options.workers, worker_init_fn=_alone)
+        loader = DataLoader(tiles, groups, collate_fn=collate, num_workers=options.workers)
         run.log(run.train(loader, lambda net, batch, points=points: loss(net, batch, device, points, options.bfloat16)))
         run.save()
         weights.save(options.out / "detector.safetensors", run.average.model.state_dict(), {"architecture": "CentreNet", "strides": STRIDES})

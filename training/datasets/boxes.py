@@ -84,6 +84,17 @@ def decode(photograph):
     return cv2.imdecode(np.frombuffer(photograph.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
+def unlike(photographs, held_out, bits=50):
+    """The photographs whose difference hash (256 bits, whatever the aspect) is `bits` or more from those of held-out ones and their mirror images."""
+    known = np.stack([_hash(image) for p in held_out for image in (decode(p), decode(p)[:, ::-1])])
+    return [p for p in photographs if (known != _hash(decode(p))).sum(1).min() >= bits]
+
+
+def _hash(image):
+    grey = cv2.resize(image.mean(-1), (17, 16), interpolation=cv2.INTER_AREA)
+    return (grey[:, 1:] > grey[:, :-1]).ravel()
+
+
 # ---- tiles
 
 
