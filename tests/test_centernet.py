@@ -13,6 +13,7 @@ from core.geometry import iou
 from core.networks import fuse
 from core.parts import make
 from detectors.centernet import STRIDES, CentreNet, CentreNetDetector, cells, letterbox
+from training.box_calibration import platt
 from training.box_losses import assign, label_loss, teacher_loss
 from training.datasets import boxes as data
 from training.detector import prepare
@@ -125,6 +126,14 @@ def test_training_lowers_the_loss_and_leaves_the_frozen_part():
         optimizer.step()
     assert losses[-1] < 0.9 * losses[0]
     assert torch.equal(first, model.body.trunk[0][0].weight)
+
+
+def test_scores_become_probabilities():
+    rng = np.random.default_rng(0)
+    truth = rng.random(20000)
+    logits = np.log(truth / (1 - truth))
+    slope, shift = platt(1 / (1 + np.exp(-(logits / 3 - 1))), rng.random(20000) < truth)
+    assert (slope, shift) == pytest.approx((3, 3), abs=0.15)
 
 
 def photograph(rng):

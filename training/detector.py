@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 import weights
 from core.networks import pick_device, to_tensor
 from detectors.centernet import STRIDES, CentreNet, cells
+from training.box_calibration import calibrate
 from training.box_losses import label_loss, teacher_loss
 from training.box_teachers import RtmdetNano
 from training.datasets import boxes as data
@@ -183,7 +184,14 @@ def train(options, photographs):
         loader = DataLoader(tiles, groups, collate_fn=collate, num_workers=options.workers)
         run.log(run.train(loader, lambda net, batch, points=points: loss(net, batch, device, points, options.bfloat16)))
         run.save()
-        weights.save(options.out / "detector.safetensors", run.average.model.state_dict(), {"architecture": "CentreNet", "strides": STRIDES})
+        _save(run.average.model, options.out)
+    model = run.average.model.cpu()
+    calibrate(model, [p for p in photographs if p.labelled][::12])
+    _save(model, options.out)
+
+
+def _save(model, folder):
+    weights.save(folder / "detector.safetensors", model.state_dict(), {"architecture": "CentreNet", "strides": STRIDES})
 
 
 if __name__ == "__main__":
