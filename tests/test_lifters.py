@@ -1,0 +1,367 @@
+"""Lifters: parity with the published network, the normal form's invariances, tracks against windows, and the trainer."""
+
+import json
+import math
+import pathlib
+
+import numpy as np
+import pytest
+import torch
+
+from core import geometry
+from core.errors import InputError
+from core.records import Camera
+from core.skeletons import BODY21, COCO17, H36M17
+from lifters import _normal, none, tcn
+from lifters._tcn import TemporalModel, from_state
+from training import lifter as trainer
+from training.datasets import faults, mocap
+from training.datasets.views import Sampler
+from training.evaluation import lifter as protocol
+from training.evaluation._semgcn import SemGcn
+from weights import save
+
+SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"
+shared = [pytest.mark.shared, pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")]
+CAMERA = Camera(1280, 720, 1100, 1100, 640, 360)
+
+
+def needs_shared(function):
+    for mark in shared:
+        function = mark(function)
+    return function
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small lifter file with random weights and statistics, of the bundled kind."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    network = TemporalModel((3, 3, 3), 24, len(BODY21) + 1, 3, len(BODY21), 4)
+    for bn in [network.expand_bn, *network.layers_bn]:
+        bn.running_mean.normal_(0, 0.1)
+        bn.running_var.uniform_(0.5, 1.5)
+    save(path, network.state_dict(), {"input": "view-ray", "causal": "False", "stature": 1.74})
+    return str(path)
+
+
+def walker(count, seed=0):
+    """A procedural body21 (T, 21, 3) m that swings its limbs and turns, z up, facing y at first, and its path (T, 3)."""
+    rest = {"pelvis": (0, 0, 0), "left_hip": (-0.1, 0, 0), "left_knee": (-0.1, 0.02, -0.42), "left_ankle": (-0.1, 0, -0.84), "spine": (0, 0, 0.23),
+            "thorax": (0, 0, 0.47), "nose": (0, 0.12, 0.64), "left_eye": (-0.03, 0.1, 0.68), "left_ear": (-0.07, 0.02, 0.66),
+            "head_top": (0, 0.02, 0.8), "left_shoulder": (-0.18, 0, 0.46), "left_elbow": (-0.22, 0, 0.18), "left_wrist": (-0.22, 0.1, -0.06)}
+    rest |= {name.replace("left", "right"): (-x, y, z) for name, (x, y, z) in rest.items() if name.startswith("left")}
+    points = np.repeat(np.array([rest[name] for name in BODY21.joints])[None], count, 0)
+    phase = np.arange(count) / 30 * 2 * np.pi * 0.9 + seed
+    for side, sign in (("left", 1), ("right", -1)):
+        for name, reach in (("knee", 0.15), ("ankle", 0.3), ("elbow", -0.1), ("wrist", -0.25)):
+            points[:, BODY21.index(f"{side}_{name}"), 1] += sign * reach * np.sin(phase)
+    angle = np.arange(count) / 30 * 0.6 + seed
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0 * angle], [np.sin(angle), np.cos(angle), 0 * angle], [0 * angle, 0 * angle, 1 + 0 * angle]])
+    return np.einsum("ijt,tkj->tki", turn, points), np.stack([np.sin(angle), np.cos(angle), 0 * angle], 1)
+
+
+def filmed(joints, path, distance=5.0):
+    """Camera-space joints (T, 21, 3) around the pelvis and 2D (T, 21, 2) px of a z-up body."""
+    axes = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    around = joints @ axes.T
+    return around, geometry.project(around + (path @ axes.T)[:, None] + (0.8, 0.1, distance), CAMERA)
+
+
+@pytest.fixture(scope="module")
+def motion():
+    """Motion capture of the procedural walker: two clips."""
+    parts = [walker(90), walker(70, 1)]
+    joints, root = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return mocap.Mocap(joints.astype(np.float16), root.astype(np.float32), np.array([0, 90, 160]), np.array([30.0, 30.0]), np.array([1.7, 1.8]))
+
+
+# ---- the network
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["temporal_arc333_c64", "temporal_arc33333_c64", "temporal_arc35_c64"])
+def test_parity_with_the_published_network(name):
+    data = torch.load(SHARED / "fixtures" / f"vp3d_{name}.pt", weights_only=True)
+    for causal, suffix in ((False, ""), (True, "_causal")):
+        network = from_state(data["state_dict"], causal=causal).eval()
+        assert list(network.state_dict()) == list(data["state_dict"])
+        network.load_state_dict(data["state_dict"])
+        with torch.inference_mode():
+            torch.testing.assert_close(network(data["input"]), data[f"output{suffix}"], atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(network.one_frame(data["input_1f"])[:, None], data[f"output_1f{suffix}"], atol=2e-5, rtol=1e-4)
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["dense_arc333_c32", "dense_arc333_c32_causal", "traj_arc333_c32"])
+def test_parity_of_the_variants(name):
+    data = torch.load(SHARED / "fixtures" / f"vp3d_{name}.pt", weights_only=True)
+    network = from_state(data["state_dict"], (3, 3, 3), causal="causal" in name, joints_in=data["input"].shape[2]).eval()
+    assert network.dense == ("dense" in name)
+    network.load_state_dict(data["state_dict"])
+    with torch.inference_mode():
+        torch.testing.assert_close(network(data["input"]), data["output"], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_strided_form_equals_dilated_form(causal):
+    torch.manual_seed(0)
+    network = TemporalModel((3, 5, 3), 16, causal=causal).eval()
+    x = torch.randn(4, network.receptive_field, 17, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(x)[:, 0], network.one_frame(x), atol=1e-5, rtol=1e-4)
+
+
+def full_size_shapes(blocks=4, channels=1024, inputs=34, outputs=51):
+    """Parameter shapes of the released in-the-wild network, from the rule in the paper's appendix."""
+    def bn(name):
+        return {f"{name}.{key}": (channels,) for key in ("weight", "bias", "running_mean", "running_var")} | {f"{name}.num_batches_tracked": ()}
+
+    shapes = bn("expand_bn") | {"shrink.weight": (outputs, channels, 1), "shrink.bias": (outputs,), "expand_conv.weight": (channels, inputs, 3)}
+    for i in range(2 * blocks):
+        shapes |= {f"layers_conv.{i}.weight": (channels, channels, 1 if i % 2 else 3)} | bn(f"layers_bn.{i}")
+    return shapes
+
+
+def official(path, shapes):
+    """A checkpoint of random numbers as the published program writes it, random generator and all."""
+    generator = torch.Generator().manual_seed(0)
+    state = {key: torch.rand(shape, generator=generator) * 0.02 if shape else torch.tensor(7) for key, shape in shapes.items()}
+    torch.save({"epoch": 80, "lr": 0.001, "random_state": np.random.RandomState(1), "optimizer": {}, "model_pos": state, "model_traj": None}, path)  # noqa: NPY002
+    return state
+
+
+def test_official_checkpoint_of_full_size_loads(tmp_path):
+    shapes = full_size_shapes()
+    state = official(tmp_path / "wild.bin", shapes)
+    assert sum(value.numel() for key, value in state.items() if "running" not in key and "num_batches" not in key) == 16_952_371
+    made = tcn.build(str(tmp_path / "wild.bin"), arc=(3, 3, 3, 3, 3), device="cpu", flip=False)
+    assert (made.receptive_field, made.causal, made.skeleton_in, made.skeleton_out) == (243, False, COCO17, H36M17)
+    torch.testing.assert_close(made.network.layers_conv[3].weight, state["layers_conv.3.weight"])
+    assert made(np.ones((1, 243, 17, 3), np.float32), [CAMERA]).joints.shape == (1, 17, 3)
+    with pytest.raises(InputError, match="arc=3,3,3 does not fit"):
+        tcn.build(str(tmp_path / "wild.bin"), arc="3,3,3", device="cpu")
+
+
+@needs_shared
+def test_full_size_keys_are_the_published_ones():
+    listed = json.loads((SHARED / "fixtures" / "vp3d_fullsize_keys.json").read_text())["arc_3,3,3,3,3_ch1024_17to17"]["shapes"]
+    assert {key: list(shape) for key, shape in full_size_shapes().items()} == listed
+    assert list(from_state({k: torch.empty(s) for k, s in listed.items()}).state_dict()) == list(listed)
+
+
+@pytest.mark.parametrize("features", [2, 3])
+def test_official_input_is_divided_by_the_width(tmp_path, features):
+    official(tmp_path / "a.bin", full_size_shapes(2, 16, 17 * features))
+    made = tcn.build(str(tmp_path / "a.bin"), device="cpu", flip=False)
+    points = np.random.default_rng(0).uniform(0, 700, (30, 17, 2)).astype(np.float32)
+    x = np.concatenate([points / 1280 * 2 - (1, 720 / 1280), np.full((30, 17, 1), 0.5)], -1)[None, ..., :features]
+    padded = np.concatenate([np.repeat(x[:, :1], 13, 1), x, np.repeat(x[:, -1:], 13, 1)], 1).astype(np.float32)
+    with torch.inference_mode():
+        expected = made.network(torch.from_numpy(padded))[0].numpy()
+    got = made.sequence(points, np.full((30, 17), 0.5), CAMERA)
+    np.testing.assert_allclose(got.joints, expected - expected[:, :1], atol=1e-5)
+    assert got.sigma is None
+
+
+def test_official_missing_joint_is_held():
+    plane = torch.arange(6.0).view(1, 6, 1, 1).expand(1, 6, 1, 2)
+    scores = torch.tensor([0, 1, 0, 0, 1, 0.0]).view(1, 6, 1)
+    assert tcn._held(plane, scores)[0, :, 0, 0].tolist() == [1, 1, 1, 1, 4, 4]
+
+
+# ---- the normal form
+
+
+def normal(points, scores=None, target=13):
+    scores = np.ones(points.shape[:2]) if scores is None else scores
+    plane, scores = (torch.from_numpy(array[None].astype(np.float32)) for array in (points, scores))
+    return _normal.normal_form(plane, scores, BODY21.root, target)
+
+
+def test_normal_form_does_not_care_where_how_large_or_which_lens():
+    around, _ = filmed(*walker(27))
+    body = around + (0, 0, 4.0)
+    x, _ = normal(body[..., :2] / body[..., 2:])
+    angle = 0.5
+    turned = body @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
+    np.testing.assert_allclose(x, normal(turned[..., :2] / turned[..., 2:])[0], atol=1e-4)
+    larger = body * 1.3
+    np.testing.assert_allclose(x, normal(larger[..., :2] / larger[..., 2:])[0], atol=1e-4)
+    zoomed = Camera(1920, 1080, 2500, 2400, 900, 600)
+    np.testing.assert_allclose(x, normal(geometry.rays(geometry.project(body, zoomed), zoomed))[0], atol=1e-4)
+
+
+def test_normal_form_turns_back():
+    _, pixels = filmed(*walker(27))
+    x, turn = normal(geometry.rays(pixels, CAMERA))
+    assert x.shape == (1, 27, 22, 3)
+    ray = torch.tensor([*geometry.rays(pixels, CAMERA)[13, BODY21.root], 1.0]).float()
+    torch.testing.assert_close(turn[0] @ ray, torch.tensor([0, 0, float(ray.norm())]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(_normal.turn_back((turn @ ray[None, :, None]).transpose(1, 2), turn)[0, 0], ray)
+
+
+def test_normal_form_of_missing_joints_is_zero():
+    _, pixels = filmed(*walker(27))
+    plane, scores = geometry.rays(pixels, CAMERA), np.ones((27, 21))
+    plane[3, 5], scores[3, 5], scores[4], plane[7:] = np.nan, 0, 0, np.nan
+    x, turn = normal(plane, scores)
+    assert x.isfinite().all() and turn.isfinite().all()
+    assert (x[0, 3, 5] == 0).all() and (x[0, 4, :21] == 0).all() and (x[0, 7:, :21] == 0).all()
+    nothing, turn = normal(plane * np.nan)
+    assert nothing.isfinite().all() and (turn == torch.eye(3)).all()
+
+
+# ---- lifters
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_sequence_equals_windows_one_by_one(small, count, missing):
+    made = tcn.build(small, device="cpu")
+    _, points = filmed(*walker(count))
+    scores = np.random.default_rng(0).uniform(0.2, 1, (count, 21)).astype(np.float32)
+    scores[np.random.default_rng(1).uniform(size=scores.shape) < missing] = 0
+    points[scores == 0] = np.nan
+    whole = made.sequence(points, scores, CAMERA)
+    index = np.clip(np.arange(count)[:, None] + np.arange(27) - 13, 0, count - 1)
+    windows = np.concatenate([points, scores[..., None]], -1)[index]
+    single = [made(window[None], [CAMERA]) for window in windows]
+    np.testing.assert_allclose(whole.joints, np.concatenate([one.joints for one in single]), atol=1e-4)
+    np.testing.assert_allclose(whole.sigma, np.concatenate([one.sigma for one in single]), atol=1e-4)
+    together = made(windows, [CAMERA] * count)
+    np.testing.assert_allclose(whole.joints, together.joints, atol=1e-4)
+    assert np.isfinite(whole.joints).all()
+
+
+def test_causal_padding_looks_only_back():
+    assert tcn.padded(3, 3, True).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
+    assert tcn.padded(3, 3, False).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+
+
+def test_causal_lifter_does_not_see_the_future():
+    made = tcn.build("lifter-tcn27-causal", device="cpu")
+    _, points = filmed(*walker(40))
+    cut = made.sequence(points[:25], np.ones((25, 21)), CAMERA).joints
+    np.testing.assert_allclose(made.sequence(points, np.ones((40, 21)), CAMERA).joints[:25], cut, atol=1e-4)
+
+
+def test_nothing_in_nothing_out(small):
+    for made in (tcn.build(small, device="cpu"), none.build()):
+        assert made.sequence(np.zeros((0, 21, 2)), np.zeros((0, 21)), CAMERA).joints.shape == (0, 21, 3)
+        assert made(np.zeros((0, made.receptive_field, 21, 3)), []).joints.shape == (0, 21, 3)
+
+
+def test_mirrored_person_is_lifted_mirrored(small):
+    made = tcn.build(small, device="cpu", flip=True)
+    _, points = filmed(*walker(27))
+    other = points[:, list(BODY21.mirror)] * (-1, 1) + (1280, 0)
+    a, b = (made.sequence(p, np.ones((27, 21)), CAMERA).joints for p in (points, other))
+    np.testing.assert_allclose(a, b[:, list(BODY21.mirror)] * (-1, 1, 1), atol=1e-4)
+
+
+def test_height_scales_the_body(small):
+    _, points = filmed(*walker(5))
+    a, b = (tcn.build(small, device="cpu", height=h).sequence(points, np.ones((5, 21)), CAMERA).joints for h in (None, tcn.HEIGHT * 1.1))
+    np.testing.assert_allclose(a * 1.1, b, atol=1e-4)
+
+
+def test_no_lifter_gives_nan():
+    assert np.isnan(none.build().sequence(np.zeros((3, 21, 2)), np.ones((3, 21)), CAMERA).joints).all()
+
+
+def test_options_that_do_not_fit(small, tmp_path):
+    with pytest.raises(InputError, match="causal"):
+        tcn.build(small, causal=True, device="cpu")
+    official(tmp_path / "a.bin", full_size_shapes(2, 16))
+    for options, word in (({"height": 1.8}, "height"), ({"input": "mpii"}, "input=mpii")):
+        with pytest.raises(InputError, match=word):
+            tcn.build(str(tmp_path / "a.bin"), device="cpu", **options)
+    official(tmp_path / "b.bin", {key: shape for key, shape in full_size_shapes(2, 16).items() if not key.startswith("shrink")})
+    with pytest.raises(InputError, match="not a temporal"):
+        tcn.build(str(tmp_path / "b.bin"), device="cpu")
+    with pytest.raises(ValueError, match="expected .1, 27, 21, 3."):
+        tcn.build(small, device="cpu")(np.zeros((1, 20, 21, 3)), [CAMERA])
+
+
+@pytest.mark.parametrize(("name", "field", "limit"), [("lifter-tcn81", 81, 70), ("lifter-tcn27-causal", 27, 80)])
+def test_bundled_lifter_lifts_a_procedural_walk(name, field, limit):
+    made = tcn.build(name, device="cpu")
+    assert made.receptive_field == field
+    truth, points = filmed(*walker(90))
+    lifted = made.sequence(points, np.ones((90, 21)), CAMERA)
+    assert 1000 * geometry.pa_mpjpe(lifted.joints, truth) < limit
+    assert 1000 * geometry.mpjpe(lifted.joints, truth) < 2 * limit
+    assert lifted.joints[:, BODY21.index("head_top"), 1].max() < -0.5  # y is down
+
+
+# ---- training
+
+
+def test_views_are_projections_of_their_truth(motion):
+    for field, causal in ((27, False), (27, True)):
+        draw = Sampler(motion, field, causal, 0)
+        views = draw.views(64)
+        x, turn = _normal.normal_form(views.plane, views.plane.isfinite().all(-1).float(), BODY21.root, draw.target)
+        truth = views.truth @ turn.transpose(1, 2)
+        expected = truth[..., :2] / (truth[..., 2:] + views.distance[:, None, None])
+        size = (x[:, draw.target, 21, 2] - 2).exp()[:, None, None]
+        near = (truth[..., 2] + views.distance[:, None] > 0.2).all(1) & views.plane.isfinite().all(-1)[:, draw.target].all(1)
+        torch.testing.assert_close((x[:, draw.target, :21, :2] * size)[near], expected[near], atol=1e-4, rtol=1e-3)
+
+
+def test_same_seed_same_faults(motion):
+    made = []
+    for _ in range(2):
+        draw = Sampler(motion, 27, False, 5)
+        made.append(faults.observe(draw.views(32), draw))
+    for a, b in zip(*made, strict=True):
+        assert torch.equal(a.nan_to_num(), b.nan_to_num())
+    scores = made[0][1]
+    assert 0.5 < (scores > 0).float().mean() < 1 and scores.max() <= 1
+
+
+def test_bodies_vary_but_keep_their_stature(motion):
+    draw = Sampler(motion, 27, False, 0)
+    joints, _ = draw.windows(64, vary=True)
+    bones = {BODY21.joints[b]: (joints[:, 13, b] - joints[:, 13, a]).norm(dim=-1) for a, b in BODY21.bones}
+    assert bones["left_knee"].std() > 0.01 and torch.allclose(bones["left_knee"], bones["right_knee"], atol=0.1)
+    plain, _ = draw.windows(64, vary=False)
+    assert plain.norm(dim=-1).max() < 1.2
+
+
+def test_trainer_writes_a_lifter_that_loads(motion, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "STEPS", 3)
+    mocap.pack(motion, tmp_path / "motion.npz")
+    command = ["--packed", str(tmp_path / "motion.npz"), "--arc", "3,3", "--channels", "8", "--epochs", "2", "--batch", "8", "--again", "1",
+               "--causal", "--state", str(tmp_path / "state.pt"), "--output", str(tmp_path / "made.safetensors"), "--device", "cpu"]
+    trainer.main(command)
+    made = tcn.build(str(tmp_path / "made.safetensors"), device="cpu")
+    assert made.causal and made.receptive_field == 9
+    assert math.isfinite(made.sequence(np.ones((4, 21, 2)), np.ones((4, 21)), CAMERA).joints.sum())
+
+
+def test_protocol_shows_both_lifters_the_same_frames(motion):
+    a, cameras, truth = protocol.windows(motion, 27, False, False, 16, 3)
+    b, _, again = protocol.windows(motion, 9, True, False, 16, 3)
+    np.testing.assert_allclose(truth, again, atol=1e-6)
+    np.testing.assert_allclose(a[:, 13], b[:, -1], atol=1e-2)
+    assert a.shape == (16, 27, 21, 3) and len(cameras) == 16
+
+
+@needs_shared
+def test_parity_of_the_network_to_compare_with(tmp_path):
+    data = torch.load(SHARED / "fixtures" / "semgcn_h24_l2.pt", weights_only=True)
+    torch.save({"state_dict": data["state_dict"]}, tmp_path / "semgcn.pt")
+    torch.testing.assert_close(SemGcn(tmp_path / "semgcn.pt").network(data["input"]), data["output"], atol=2e-5, rtol=1e-4)
+
+
+@needs_shared
+def test_head_points_of_motion_capture():
+    clips = mocap.load(SHARED / "data" / "mocap", ("hdm05",), "val")
+    joints = clips.joints[::200].astype(np.float32)
+    ears = np.linalg.norm(joints[:, BODY21.index("left_ear")] - joints[:, BODY21.index("right_ear")], axis=-1)
+    assert np.allclose(ears, 0.146 * mocap.STATURE / clips.stature.mean(), atol=0.01)
+    shoulders = joints[:, BODY21.index("left_shoulder")] - joints[:, BODY21.index("right_shoulder")]
+    side = joints[:, BODY21.index("left_ear")] - joints[:, BODY21.index("right_ear")]
+    assert ((shoulders * side).sum(-1) > 0).mean() > 0.95
