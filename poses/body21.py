@@ -13,7 +13,7 @@ from weights import load, load_strict, resolve
 STRIDE = 4
 REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
-HARD, CLEARER = 0.4, 0.02  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
+HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
 
 
 class PoseNet(nn.Module):
@@ -114,7 +114,7 @@ def calibrated(mass, slope, offset):
     return 1 / (1 + np.exp(-(slope * np.log(mass / (1 - mass)) + offset)))
 
 
-def build(weights="pose-body21", flip=False, upright=True, batch=32, device="auto", half=False):
+def build(weights="pose-body21", flip=False, upright=False, batch=32, device="auto", half=False):
     """The estimator of a weights file.
 
     flip: also look at the mirror image and average. upright: look at people who are hard to read in three more rotations. `batch` crops at a time.
