@@ -142,6 +142,7 @@ def arguments(argv):
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
     parser.add_argument("--longest", type=int, default=192, help="longer side of the packed pictures, px")
+    parser.add_argument("--quality", type=int, default=60, help="of the packed pictures (WebP)")
     parser.add_argument("--packed", help="train from this file instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--state", default="training/runs/pose/state.pt", help="where the run keeps its state, and goes on from")
@@ -165,7 +166,7 @@ def main(argv=None):
     options = arguments(argv)
     who = gather(options)
     if options.pack:
-        return people.save(who, options.pack, options.longest)
+        return people.save(who, options.pack, options.longest, options.quality)
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)
