@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 from torch import nn
 
 from core.geometry import apply_affine, crop_matrix, invert_affine, warp
@@ -111,7 +112,7 @@ class Body21:
 def calibrated(mass, slope, offset):
     """The probability that a joint is right, from the network's own opinion of it: logistic regression on its log-odds (Platt scaling)."""
     mass = np.clip(mass, 1e-4, 1 - 1e-4)
-    return 1 / (1 + np.exp(-(slope * np.log(mass / (1 - mass)) + offset)))
+    return expit(slope * logit(mass) + offset)
 
 
 def build(weights="pose-body21", flip=False, upright=False, batch=32, device="auto", half=False):
