@@ -47,7 +47,7 @@ def cells(height, width, stride, device):
     return (torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride
 
 
-def build(weights="detector-centernet", size=512, threshold=0.3, overlap=0.5, scales=None, device="auto", half=False):
+def build(weights="detector-centernet", size=512, threshold=0.35, overlap=0.5, scales=None, device="auto", half=False):
     """The bundled detector. Pictures are scaled to `size` px on the longer side; with `scales` (1, 1.5) they are seen at each multiple of it.
 
     Boxes scored below `threshold` are dropped, and those that share more than `overlap` (IoU) with a better one. Raises InputError for a size
