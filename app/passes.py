@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from app import video
 from app.perceive import perceive
+from app.picture import Renderer
 from app.prefetch import prefetch
-from app.render import Renderer
 from app.resample import average_frames, average_motion
 from app.writer import WriteError, open_writer
 from core.records import Frame

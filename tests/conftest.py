@@ -1,6 +1,7 @@
 """Clips that the tests look at, made once a session by our own code or from a public-domain photograph."""
 
 import pathlib
+import signal
 from fractions import Fraction
 from itertools import chain
 
@@ -10,6 +11,11 @@ import pytest
 from core.records import VideoInfo
 
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def hear_ctrl_c():
+    """For `preexec_fn`: the child takes Ctrl-C even where the tests run in the background, whose children would ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_clip(path, images, fps=25, times=None):

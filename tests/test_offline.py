@@ -22,7 +22,7 @@ from app.video import BrokenVideo, frames
 from core.geometry import iou
 from core.records import Motion
 from tests import media
-from tests.conftest import person, write_clip
+from tests.conftest import hear_ctrl_c, person, write_clip
 
 TRACK = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")
 
@@ -192,7 +192,7 @@ def test_downsample_averages_frames_and_divides_the_rate(passer_by, tmp_path):
 
 def start(clip, out, *more):
     call = [sys.executable, "viz.py", "--video", clip, "--output", out, "--quiet", *more]
-    return subprocess.Popen([str(word) for word in call], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([str(word) for word in call], stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
 
 
 def wait_for(condition, seconds=90):

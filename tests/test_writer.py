@@ -17,6 +17,7 @@ from app.writer import WriteError, check_output, open_writer
 from core.errors import BrokenVideo, InputError
 from core.records import VideoInfo
 from tests import media
+from tests.conftest import hear_ctrl_c
 
 NTSC = Fraction(30000, 1001)
 CONSTANT = [k / NTSC for k in range(20)]
@@ -257,7 +258,8 @@ with open_writer(sys.argv[1], VideoInfo(320, 240, Fraction(25))) as writer:
 
 def worker(path):
     process = subprocess.Popen([sys.executable, "-c", WORKER, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               cwd=Path(__file__).parent.parent, start_new_session=True, env=os.environ | {"PYTHONPATH": "."})
+                               cwd=Path(__file__).parent.parent, start_new_session=True, env=os.environ | {"PYTHONPATH": "."},
+                               preexec_fn=hear_ctrl_c)
     assert process.stdout.readline() == "ready\n"
     return process
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.export import load, save
 from app.people import people_at
-from app.render import Renderer
+from app.picture import Renderer
 from app.show import busiest_frame, show_motion
 from app.view3d import frame_motion
 from core.errors import InputError
