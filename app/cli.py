@@ -62,7 +62,7 @@ def parser():
     group.add_argument("--weights-dir", metavar="DIR", help="where downloaded weights live")
     group = p.add_argument_group("how")
     group.add_argument("--device", metavar="auto|cpu|cuda[:i]|mps", help="where the networks run")
-    group.add_argument("--batch", type=int, metavar="FRAMES", help="that the networks see at once (8, on a GPU 32)")
+    group.add_argument("--batch", type=int, metavar="FRAMES", help="that the networks see at once (4, on a GPU 32)")
     group.add_argument("--half", action="store_true", help="16-bit networks, for GPUs")
     group.add_argument("--causal", action="store_true", help="use the past only, as live mode does")
     group.add_argument("--detect-every", type=int, metavar="N", help="look for people every N-th frame, predict between")

@@ -31,7 +31,7 @@ def build_parts(settings):
     common = {"device": settings.device, "half": settings.half}
     with kept_in(settings.weights_dir):
         made = {kind: parts.make(kind, settings.spec(kind), **common) for kind in ("detector", "pose", "lifter")}
-    return Parts(tracker=settings.spec("tracker"), batch=settings.batch or (8 if device.type == "cpu" else 32), **made)
+    return Parts(tracker=settings.spec("tracker"), batch=settings.batch or (4 if device.type == "cpu" else 32), **made)
 
 
 def chunks(iterator, size):

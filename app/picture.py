@@ -92,5 +92,5 @@ def _fit(image, canvas):
     elif image.shape == canvas.shape:
         np.copyto(canvas, image)
     else:
-        method = cv2.INTER_AREA if canvas.shape[0] < image.shape[0] else cv2.INTER_CUBIC
+        method = cv2.INTER_AREA if 2 * canvas.shape[0] < image.shape[0] else cv2.INTER_LINEAR  # area averaging is slow, and needed from half size on
         np.copyto(canvas, cv2.resize(image, canvas.shape[1::-1], interpolation=method))

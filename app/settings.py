@@ -36,7 +36,7 @@ class Settings:
     weights_dir: str | None = None
     # how
     device: str = "auto"
-    batch: int | None = None  # frames; 8 on a CPU, 32 on a GPU
+    batch: int | None = None  # frames; 4 on a CPU, 32 on a GPU
     half: bool = False
     causal: bool = False
     detect_every: int | None = None  # frames; about 20 looks a second when not given
