@@ -56,6 +56,12 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
     return tracks if max_people is None else most_visible(tracks, max_people)
 
 
+def numbered(tracks):
+    """The tracks under numbers from 1, in the order in which the people were first seen: what was dropped on the way leaves no holes."""
+    ranked = sorted(tracks.values(), key=lambda track: (track.frames[0], track.id))
+    return {number: replace(track, id=number) for number, track in enumerate(ranked, 1)}
+
+
 def select(tracks, ids):
     """The tracks with these numbers. Raises InputError for a number that nobody has."""
     missing = sorted(set(ids) - set(tracks))

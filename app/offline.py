@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from app import export, store, video
 from app.camera import camera_for
-from app.motion import assemble, select
+from app.motion import assemble, numbered, select
 from app.passes import draw, observe
 from app.perceive import build_parts
 from app.reconstruct import reconstruct, reconstruct_causal
@@ -147,7 +147,7 @@ def _reconstruct(log, info, camera, settings, made):
     if settings.causal:
         return reconstruct_causal(log.read(), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
     tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people)
-    return reconstruct(tracks, info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
+    return reconstruct(numbered(tracks), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
 
 
 def _report(settings, endings, stages, written):

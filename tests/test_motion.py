@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from app.motion import assemble, select
+from app.motion import assemble, numbered, select
 from core.errors import InputError
 from core.records import Observation, Poses, Tracks, VideoInfo
 from core.skeletons import COCO17
@@ -182,3 +182,11 @@ def test_a_new_track_that_begins_before_the_old_one_ends_continues_it():
     tracks = assemble(seen, INFO)
     assert list(tracks) == [1]
     assert len(tracks[1]) == 50
+
+
+def test_people_are_numbered_in_the_order_in_which_they_were_first_seen():
+    seen = [observe(f, {18: person(300)} if f < 5 else {9: person(100)}) for f in range(10)]
+    found = assemble(seen, INFO, join=False)
+    again = numbered(found)
+    assert list(found) == [9, 18] and list(again) == [1, 2] and [track.id for track in again.values()] == [1, 2]
+    assert again[1].frames[0] == 0 and again[2].frames[0] == 5 and numbered({}) == {}
