@@ -32,10 +32,7 @@ def analyse(source, settings=None, *, made=None, **options):
     with tempfile.TemporaryDirectory() as folder:
         log = pathlib.Path(folder) / "observations"
         motion, ending = _motion(source, info, settings, made or build_parts(settings), log, Stages())
-    if ending.code == 130:
-        raise KeyboardInterrupt
-    if ending.code:
-        raise video.BrokenVideo(ending.frames, ending.reason)
+    _raise(ending)
     return motion
 
 
@@ -44,6 +41,11 @@ def render(motion, source, output, settings=None, **options):
     settings = (settings or Settings()).changed(**options)
     check_output(output, source)
     ending = draw(motion, source, output, settings, Stages())
+    _raise(ending)
+
+
+def _raise(ending):
+    """For the library: how a pass ended, as an exception."""
     if ending.code == 130:
         raise KeyboardInterrupt
     if ending.code:
@@ -59,7 +61,6 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
             motion = export.load(poses)
         else:
             info = video.probe(source, settings.fps)
-            settings.check_parts()
             made = build_parts(settings)
             source, frames = _replayable(source, place, settings)
             motion, ending = _motion(source, info, settings, made, place.with_suffix(".observations"), stages, frames)

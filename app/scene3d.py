@@ -119,28 +119,6 @@ def _shade(image, start, end, radii, colours):
             fill(image, outlines[i], shade[i])
 
 
-def _grid_lines(self, image, time):
-        weight = max(1, round(image.shape[0] / 1000))
-        place, depth = self.view.project(self.paths, time)
-        seen = np.isfinite(depth).all(1)
-        for level in np.unique(self.fades):
-            chosen = seen & (self.fades == level)
-            colour = rgb([mix(_FLOOR * 0.6 + _HORIZON * 0.4, _LINE, level / 8)])[0]
-            cv2.polylines(image, list(fixed(place[chosen])), False, colour, weight, cv2.LINE_AA, SHIFT)
-
-
-def _shade(image, start, end, radii, colours):
-    """Draw limbs in the order given: a rim, the shadow side, the body and a highlight."""
-    lit = _LIGHT * radii.mean(1, keepdims=True)
-    rim = max(1.0, image.shape[0] / 700)
-    layers = [(radii + rim, 0.0, np.broadcast_to(INK, colours.shape)), (radii, 0.0, mix(colours, (22, 20, 44), 0.46)),
-              (radii * 0.80, 0.16, colours), (radii * 0.36, 0.40, mix(colours, (255, 255, 255), 0.34))]
-    shapes = [(capsules(start + lit * move, end + lit * move, size[:, 0], size[:, 1]), rgb(colour)) for size, move, colour in layers]
-    for i in range(len(start)):
-        for outlines, shade in shapes:
-            fill(image, outlines[i], shade[i])
-
-
 def _darken(image, mask, coarse, blur):
     """Multiply the picture by 1 - mask (a picture `coarse` times smaller, 255 = black), blurred; only where there is something."""
     left, top, width, height = cv2.boundingRect(mask)

@@ -6,8 +6,6 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 
-import torch
-
 
 class Stages:
     """Seconds spent in named stages; `with stages("pose"): ...`. Times are those of the thread that waits, so work ahead on threads shows as none."""
@@ -44,12 +42,6 @@ class Stages:
 
 
 def peak_memory_mb():
-    """The largest resident size of this process so far, in MB (on a GPU also the card's, in a second number of torch)."""
+    """The largest resident size of this process so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-
-
-def synchronise(device):
-    """Wait for a GPU, so that the time of a stage is its own."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

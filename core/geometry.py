@@ -29,16 +29,6 @@ def clip_boxes(boxes, width, height):
     return np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
 
 
-def points_box(points, scores=None, threshold=0.0):
-    """The smallest box (4,) around points (J, 2) whose score exceeds the threshold; NaN where there is none."""
-    keep = np.isfinite(points).all(-1)
-    if scores is not None:
-        keep &= scores > threshold
-    if not keep.any():
-        return np.full(4, np.nan, np.float32)
-    return np.concatenate([points[keep].min(0), points[keep].max(0)]).astype(np.float32)
-
-
 # ---- crops
 
 

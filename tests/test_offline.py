@@ -202,6 +202,13 @@ def wait_for(condition, seconds=90):
         time.sleep(0.05)
 
 
+def halfway(clip, out):
+    """A run that has seen some frames, and its log."""
+    job, log = start(clip, out), out.with_name(out.name + ".observations")
+    wait_for(lambda: log.exists() and log.stat().st_size > 20000)
+    return job, log
+
+
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory):
     at = person(320, 240, 200)
@@ -210,9 +217,7 @@ def long_clip(tmp_path_factory):
 
 def test_ctrl_c_keeps_what_was_done(long_clip, tmp_path):
     out = tmp_path / "out.mp4"
-    job = start(long_clip, out)
-    log = tmp_path / "out.mp4.observations"
-    wait_for(lambda: log.exists() and log.stat().st_size > 20000)
+    job, _ = halfway(long_clip, out)
     job.send_signal(signal.SIGINT)
     _, error = job.communicate(timeout=120)
     assert job.returncode == 130 and "stopped after" in error and "Traceback" not in error
@@ -221,9 +226,7 @@ def test_ctrl_c_keeps_what_was_done(long_clip, tmp_path):
 
 def test_resume_goes_on(long_clip, tmp_path):
     out = tmp_path / "out.mp4"
-    job = start(long_clip, out)
-    log = tmp_path / "out.mp4.observations"
-    wait_for(lambda: log.exists() and log.stat().st_size > 20000)
+    job, log = halfway(long_clip, out)
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert not out.exists() and log.exists()
