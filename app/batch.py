@@ -22,7 +22,7 @@ def run(settings, request):
     waiting = [job for job in jobs if job.name not in results]
     try:
         with summary.Progress(len(jobs), earlier, settings) as progress:
-            for result in engine.run(waiting, settings.changed(resume=False, quiet=True), request, progress.seen):
+            for result in engine.run(waiting, settings.changed(quiet=True), request, progress.seen):
                 results[result.video] = result
                 progress.ended(result)
     except KeyboardInterrupt:

@@ -57,7 +57,7 @@ def parser():
     group.add_argument("--together", type=int, metavar="N", help="videos of a worker whose frames share batches (1, on a GPU 4)")
     group.add_argument("--engine", metavar="local|ray", help="processes of this machine, or a Ray cluster")
     group.add_argument("--address", metavar="HOST:PORT|auto", help="of the Ray cluster; without it one on this machine is begun")
-    group.add_argument("--chunk", type=float, metavar="S", help="on Ray, look at longer videos in pieces of so many seconds (300, 0 = never)")
+    group.add_argument("--chunk", type=float, metavar="S", help="on Ray, look at longer videos in pieces of so many seconds (600, 0 = never)")
     group = p.add_argument_group("which frames")
     group.add_argument("--start", type=float, metavar="S", help="begin here")
     group.add_argument("--end", type=float, metavar="S", help="end before this")

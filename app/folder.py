@@ -33,7 +33,7 @@ class Request:
     together: int | None = None  # videos whose frames share batches; 1 on a CPU, 4 on a GPU
     engine: str = "local"
     address: str | None = None  # of the Ray cluster; one on this machine when not given
-    chunk: float = 300.0  # s: on Ray, longer videos are cut into such pieces; 0 = never
+    chunk: float = 600.0  # s: on Ray, longer videos are looked at in such pieces; 0 = never
 
     def __post_init__(self):
         known = [suffix[1:] for suffix in (*VIDEOS, *MOTION)]

@@ -63,7 +63,7 @@ class ObservationLog:
             for kind, data, _ in _records(file):
                 if kind == b"F":
                     frame, time, tracks, poses = _unpack(data, self.skeleton)
-                    yield Observation(frame, time, tracks, poses, _due_features(tracks.ids, self._means, waiting))
+                    yield Observation(frame, time, tracks, poses, due_features(tracks.ids, self._means, waiting))
 
     def features(self):
         """{track id: mean appearance (D,)} of the tracks that have one."""
@@ -188,7 +188,7 @@ def _unpack_features(data):
         place += 4 * size
 
 
-def _due_features(ids, means, waiting):
+def due_features(ids, means, waiting):
     """The mean features (N, D) of everybody in a frame where somebody appears first (who then waits no longer), else None."""
     due = waiting & set(ids.tolist())
     if not due:

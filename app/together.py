@@ -21,13 +21,14 @@ from core.errors import BrokenVideo, InputError
 
 
 def work(jobs, settings, made, at_once=1, note=lambda frames: None):
-    """Yield the Result of each Job when it ends, with the parts `made`. Up to `at_once` videos are looked at together; note(frames): some were seen.
+    """Yield the Result of each Job (or Running) when it ends, with the parts `made`.
 
-    Nothing that goes wrong with a video is raised. Where something unforeseen strikes several at once, each is done again by itself.
+    Up to `at_once` videos are looked at together; note(frames) is called when some were seen. Nothing that goes wrong with a video is raised.
+    Where something unforeseen strikes several at once, each is done again by itself.
     """
     jobs, running = iter(jobs), []
     while True:
-        begun = [_begin(job, settings, made) for job in islice(jobs, at_once - len(running))]
+        begun = [job if isinstance(job, Running) else begin(job, settings, made) for job in islice(jobs, at_once - len(running))]
         if not begun and not running:
             return
         yield from (one for one in begun if isinstance(one, Result))
@@ -93,7 +94,8 @@ class Running:
         self.folder.cleanup()
 
 
-def _begin(job, settings, made):
+def begin(job, settings, made):
+    """A Job begun: Running, or its Result where it cannot be."""
     try:
         return Running(job, settings, made)
     except Exception as error:
