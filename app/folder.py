@@ -98,7 +98,8 @@ def jobs(request, settings):
     folder, target = (place if places.is_url(place) else os.path.abspath(place) for place in (request.folder, request.output_dir))
     if folder.rstrip("/") == target.rstrip("/"):
         raise InputError(f"--output-dir {request.output_dir}: results need a folder of their own")
-    names = [name for name in places.listing(folder) if _wanted(name, request.pattern) and not places.join(folder, name).startswith(target + "/")]
+    results = target.removeprefix(f"{folder}/") + "/" if target.startswith(f"{folder}/") else "/"
+    names = [name for name in places.listing(folder) if _wanted(name, request.pattern) and not name.startswith(results)]
     if not names:
         raise InputError(f"{request.folder}: no video in it" + (f" whose name is like {request.pattern}" if request.pattern else ""))
     stems, sources = result_names(names), {places.join(folder, name) for name in names}
