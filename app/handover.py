@@ -23,7 +23,7 @@ def merged(logs):
     """Every Observation of a whole video from the ObservationLogs of its pieces, in order: each frame once, identities carried on."""
     logs = [log for log in logs if log.frames]
     begin, names, used = -1, {}, 0
-    for log, following in zip(logs, [*logs[1:], None], strict=True):
+    for log, following in zip(logs, [*logs[1:], None], strict=False):
         before, after = _shared(log, following) if following else ([], [])
         end = safest(before) if before else np.inf
         means = log.features()
