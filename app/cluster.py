@@ -113,7 +113,7 @@ def _connected(request):
     try:
         import ray
     except ImportError as error:
-        raise InputError("--engine ray needs Ray: .venv/bin/pip install -r requirements-ray.txt") from error
+        raise InputError("--engine ray needs Ray, which is not installed: make ray (or pip install -r requirements-ray.txt)") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     local = {"include_dashboard": False, "num_cpus": request.workers, "object_store_memory": 100 << 20, "_node_ip_address": "127.0.0.1"}
     code = {"working_dir": str(ROOT), "excludes": [f"/{name}" for name in os.listdir(ROOT) if name not in SENT] + ["__pycache__"]}
