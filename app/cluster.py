@@ -59,7 +59,7 @@ class Flow:
         except self.ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from error
-            raise
+            return Result(job.name, "failed", error=f"{type(error.cause).__name__}: {error.cause}".splitlines()[0])
         except self.ray.exceptions.RayError as error:
             return Result(job.name, "failed", error=f"its task was lost {RETRIES + 1} times ({str(error).splitlines()[0]})")
 

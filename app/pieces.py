@@ -23,7 +23,7 @@ from app.stats import Stages
 from app.together import failure, record, write
 from core.errors import BrokenVideo
 
-WARM_UP = 600  # looks of the detector by which pieces overlap: the boxes of SORT differ by a thousandth of a pixel after so many
+WARM_UP = 600  # looks of the detector by which pieces overlap: after so many the boxes of SORT are the same to 0.0001 px
 
 
 class Piece(NamedTuple):
