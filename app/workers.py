@@ -141,6 +141,6 @@ def _share_cores(workers):
     import torch
 
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
-        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        threads = max(1, torch.get_num_threads() // workers)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
