@@ -1,6 +1,6 @@
 """The two passes over a source: look at its frames, and draw the motion over them. How each one ended is said, not raised."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -95,8 +95,9 @@ def _samples(painter, source, settings):
         yield from (painter.draw(frame.image, frame.index) for frame in islice(_blank(painter.motion), 0, None, 16))
         return
     step = settings.stride * max(1, (expected(video.probe(source, settings.fps), settings) or 0) // PALETTE_FRAMES)
-    for frame in video.frames(source, **settings.range() | {"stride": step, "limit": PALETTE_FRAMES}):
-        yield painter.draw(frame.image, frame.index)
+    with suppress(video.BrokenVideo):  # the colours of what can be read
+        for frame in video.frames(source, **settings.range() | {"stride": step, "limit": PALETTE_FRAMES}):
+            yield painter.draw(frame.image, frame.index)
 
 
 def _blank(motion):

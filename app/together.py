@@ -103,9 +103,12 @@ def begin(job, settings, made):
 
 
 def _round(running, made, note):
-    """Look at one batch of frames, of each video the same number; its time is theirs in proportion."""
-    began, share = time.perf_counter(), max(1, made.batch // max(1, len(running)))
-    batches = [(one, frames) for one in running if (frames := one.take(share))]
+    """Look at one batch of frames, shared out evenly; what a video that ends leaves free goes to those after it. Its time is theirs in proportion."""
+    began, room, batches = time.perf_counter(), made.batch, []
+    for waiting, one in zip(range(len(running), 0, -1), running, strict=True):
+        if frames := one.take(max(1, room // waiting)):
+            batches.append((one, frames))
+            room -= len(frames)
     if not batches:
         return
     for (one, _), seen in zip(batches, look([(one.watched, frames) for one, frames in batches], made, Stages()), strict=True):
