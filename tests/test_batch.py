@@ -101,7 +101,7 @@ def test_a_video_of_a_folder_is_a_video_by_itself(clips, whole_run, made):
 def test_killed_in_the_middle_and_resumed(clips, whole_run, tmp_path):
     """SIGKILL of everything; the same files and motion afterwards, and what was done is not done again."""
     job = begin(clips, tmp_path, "--workers", "2")
-    wait_for(lambda: len(records(tmp_path)) >= 4)
+    wait_for(lambda: len(records(tmp_path)) >= 4, 300)
     os.killpg(job.pid, signal.SIGKILL)
     job.wait()
     assert not (tmp_path / "summary.json").exists()
@@ -132,7 +132,7 @@ def test_a_finished_run_is_not_done_again_unless_the_wish_is_another(clips, tmp_
 
 def test_a_killed_worker_loses_nothing(clips, whole_run, tmp_path):
     job = begin(clips, tmp_path, "--workers", "2")
-    wait_for(lambda: len(records(tmp_path)) >= 2)
+    wait_for(lambda: len(records(tmp_path)) >= 2, 300)
     children = [child for child in psutil.Process(job.pid).children() if "spawn_main" in " ".join(child.cmdline())]
     assert len(children) == 2
     children[0].kill()
@@ -169,9 +169,9 @@ def test_networks_that_cannot_be_had_are_a_fault_of_the_request(clips, tmp_path,
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(clips, tmp_path):
     job = subprocess.Popen([sys.executable, "viz.py", *command(clips, tmp_path)], stderr=subprocess.PIPE, text=True,
                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
-    wait_for(lambda: records(tmp_path))
+    wait_for(lambda: records(tmp_path), 300)
     job.send_signal(signal.SIGINT)
-    _, error = job.communicate(timeout=60)
+    _, error = job.communicate(timeout=300)
     assert job.returncode == 130 and "--resume goes on" in error and "Traceback" not in error
     assert json.loads((tmp_path / "summary.json").read_text())["waiting"] > 0
 
