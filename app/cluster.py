@@ -6,6 +6,7 @@ Nothing is shared but the places where videos are read and results are written. 
 import contextlib
 import functools
 import os
+import socket
 from collections import deque
 
 from app.folder import Result
@@ -107,6 +108,13 @@ def _join(job, settings, cut, *looked):
     return next((failed for failed in looked if failed), None) or pieces.put_together(job, settings, _parts(settings), cut)
 
 
+def _knock(address):
+    """Raise OSError where nobody listens at host:port, which Ray itself would try for many minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), 10).close()
+
+
 @contextlib.contextmanager
 def _connected(request):
     """The module ray, connected to the cluster of a Request, or to one of this machine alone that ends with the run."""
@@ -118,8 +126,9 @@ def _connected(request):
     local = {"include_dashboard": False, "num_cpus": request.workers, "object_store_memory": 100 << 20, "_node_ip_address": "127.0.0.1"}
     code = {"working_dir": str(ROOT), "excludes": [f"/{name}" for name in os.listdir(ROOT) if name not in SENT] + ["__pycache__"]}
     try:
+        _knock(request.address)
         ray.init(address=request.address or "local", runtime_env=code, logging_level="ERROR", **({} if request.address else local))
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"--address {request.address}: no Ray cluster answers ({str(error).strip().splitlines()[0]})") from error
     try:
         yield ray

@@ -89,4 +89,4 @@ def test_a_long_clip_in_pieces_is_as_whole(cluster, tmp_path):
 def test_no_cluster_at_the_address_is_one_line(clips, tmp_path, capsys):
     pytest.importorskip("ray", reason="Ray is not installed (make ray)")
     assert main([*command(clips, tmp_path), "--engine", "ray", "--address", "127.0.0.1:1"]) == 2
-    assert "no Ray cluster answers" in capsys.readouterr().err.splitlines()[-1]
+    assert "--address 127.0.0.1:1: no Ray cluster answers" in capsys.readouterr().err.splitlines()[-1]
