@@ -14,8 +14,9 @@ from app import export, store, video
 from app.camera import camera_for
 from app.motion import assemble, numbered, select
 from app.passes import draw, observe
+from app.past import reconstruct_causal
 from app.perceive import build_parts
-from app.reconstruct import reconstruct, reconstruct_causal
+from app.reconstruct import reconstruct
 from app.settings import Settings
 from app.stats import Stages
 from app.writer import check_output, open_writer
