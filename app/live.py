@@ -112,11 +112,12 @@ class Show:
         recording = self.recorder and self.recorder.running
         if self.window or recording:
             whole = self.picture.whole(frame.image, motion, self.people, frame.time)
+        over = self.picture.overlay(frame.image, motion, self.people) if self.page else None
+        self.meter.count(shot.index, shot.captured, clock.monotonic())
         if self.page:
-            self._tell(self.picture.overlay(frame.image, motion, self.people))
+            self._tell(over)
         if self.window:
             going = self.window.show(whole)
-        self.meter.count(shot.index, shot.captured, clock.monotonic())
         if recording:
             self.recorder.write(whole, motion, frame.time)
         if self.session:

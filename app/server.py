@@ -13,7 +13,7 @@ import socket
 import threading
 from collections import deque
 from importlib.resources import files
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import cv2
 from aiohttp import web
@@ -67,7 +67,7 @@ class Page:
     def url(self):
         """The address to open, with the token."""
         host = "localhost" if self.host in ("0.0.0.0", "::") else f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+        return f"http://{host}:{self.port}/" + (f"?token={quote(self.token)}" if self.token else "")
 
     def publish(self, image, state):
         """Make a picture (H, W, 3) RGB, which must not change any more, and a state (for JSON) the newest; None leaves the picture as it is."""
