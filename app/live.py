@@ -115,7 +115,7 @@ class Show:
         over = self.picture.overlay(frame.image, motion, self.people) if self.page else None
         self.meter.count(shot.index, shot.captured, clock.monotonic())
         if self.page:
-            self._tell(over)
+            self._tell(over, shot)
         if self.window:
             going = self.window.show(whole)
         if recording:
@@ -130,7 +130,7 @@ class Show:
             self._tell(None)
         return self.window.show(None) if self.window else True
 
-    def _tell(self, image):
+    def _tell(self, image, shot=None):
         recorder, saving = self.recorder, self.recorder.saving()
         while self.page.orders:
             recorder.start() if self.page.orders.popleft() == "start" else recorder.stop()
@@ -138,8 +138,10 @@ class Show:
         self.page.recordings = {path.name: path for path in chain(*names)}
         record = {"running": recorder.running and recorder.running.name, "seconds": recorder.seconds, "saving": saving,
                   "files": [[path.name for path in pair] for pair in names], "faults": recorder.faults}
-        self.page.publish(image, {"people": told(self.people), "stats": self.meter.figures() | {"viewers": self.page.viewers}, "record": record,
-                                  "trouble": self.lost()})
+        self.page.publish(image, {
+            "frame": shot and shot.index, "time": shot and shot.time, "people": told(self.people), "record": record, "trouble": self.lost(),
+            "stats": self.meter.figures() | {"viewers": self.page.viewers},
+        })
 
 
 def _check_request(settings, live, exports):
