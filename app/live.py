@@ -55,6 +55,8 @@ def run(settings, live, source, exports=()):
     with ExitStack() as stack:
         page = _page(live, stack)
         shots, info, lost = _opened(source, settings, live, stack)
+        if page:
+            _say(f"live at {page.url} (Ctrl-C ends)")
         made, camera = build_parts(settings), camera_for(info, settings)
         if camera.guessed and not settings.quiet:
             _say("the lens is guessed (55 degrees over the longer side); --fov, --focal or --camera give the true one")
@@ -162,13 +164,11 @@ def _page(live, stack):
     if live.serve is None and window.available():
         return None
     try:
-        page = stack.enter_context(Page(live.host, PORT if live.serve is None else live.serve, live.token))
+        return stack.enter_context(Page(live.host, PORT if live.serve is None else live.serve, live.token))
     except InputError:
         if live.serve is not None:
             raise
-        page = stack.enter_context(Page(live.host, 0, live.token))
-    _say(f"live at {page.url} (Ctrl-C ends)")
-    return page
+        return stack.enter_context(Page(live.host, 0, live.token))
 
 
 def _opened(source, settings, live, stack):
