@@ -11,7 +11,7 @@ from core.records import Motion, Track
 
 TRAIL = 2.0  # s of a person's way on the floor
 NOTE_EVERY, NOTES = 0.5, 40  # s between two notes of where people are, and how many are held in view
-ROOM = 0.4  # m that somebody may leave what is in view before the view is framed anew
+ROOM = 0.2  # m that somebody may leave what is in view before the view is framed anew
 REFRAME = 1.0  # s from one framing to the next
 LIMIT = 1080  # px of the frame beside a 3D view
 
@@ -30,6 +30,9 @@ class LivePicture:
         for number, track in motion.tracks.items():
             self.ways.setdefault(number, deque()).append((time, track.root[0].astype(np.float64)))
         self.ways = {number: _since(way, time - TRAIL) for number, way in self.ways.items() if way[-1][0] >= time - TRAIL}
+        if time - self.noted >= NOTE_EVERY and motion.tracks:
+            self.notes.append(motion)
+            self.noted = time
         frame = next((int(track.frames[0]) for track in motion.tracks.values()), 0)
         return [person._replace(trail=to_world(np.array([place for _, place in self.ways[person.id]]), world))
                 for person in people_at(motion, frame, chosen)]
@@ -44,10 +47,7 @@ class LivePicture:
         """The picture in the layout that was asked for."""
         if self.settings.layout == "overlay":
             return self.overlay(image, motion, people)
-        if time - self.noted >= NOTE_EVERY and motion.tracks:
-            self.notes.append(motion)
-            self.noted = time
-        if self.full is None or (time - self.framed >= REFRAME and self._outside(people)):
+        if self.full is None or ((self.reach is None or time - self.framed >= REFRAME) and self._outside(people)):
             self._frame(motion, time)
         return self.full.compose(image, people, time)
 

@@ -123,7 +123,7 @@ class Run:
         self.listener = threading.Thread(target=lambda: self.said.extend(iter(self.process.stderr.readline, "")), daemon=True)
         self.listener.start()
 
-    def heard(self, pattern, seconds=60):
+    def heard(self, pattern, seconds=120):
         """The match of a pattern in what was said, waited for."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

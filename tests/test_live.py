@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -18,6 +19,7 @@ from app.capture import Capture, Shot, in_real_time, loaded
 from app.cli import main
 from app.figures import Meter
 from app.live import Live, Show, watch
+from app.livepicture import LivePicture
 from app.perceive import Parts, build_parts
 from app.recorder import Recorder
 from app.rhythm import Rhythm
@@ -25,12 +27,13 @@ from app.server import Page
 from app.settings import Settings
 from core import parts
 from core.errors import BrokenVideo, InputError
-from core.records import Camera, Detections, Frame, Poses, VideoInfo
+from core.records import Camera, Detections, Frame, Poses, Track, VideoInfo
 from core.skeletons import BODY21
 from lifters._tcn import TemporalModel
 from lifters.none import build as no_lifter
 from tests import media
 from tests.conftest import hear_ctrl_c, person
+from tests.motions import walking
 from tests.streams import MjpegCamera, Run, ToldClock, device
 
 LIFTERS = ["tcn:weights=lifter-tcn27-causal", "tcn:weights=lifter-tcn81", "official"]
@@ -258,6 +261,26 @@ def test_figures():
     figures = meter.figures()
     assert figures["skipped"] == 198 and figures["p50_ms"] == pytest.approx(40) and figures["p95_ms"] == pytest.approx(90)
     assert figures["fps"] == pytest.approx(10, abs=0.2)
+
+
+def test_the_3d_view_is_framed_anew_when_people_leave_it():
+    """Nobody at first; then somebody who walks out of the first framing: she stays in the 3D view."""
+    motion, picture, framings = walking(people=1, frames=100), LivePicture(Settings()), 0
+    [track] = motion.tracks.values()
+    for i in range(100):
+        moved = track.root[[i]] + np.float32([0.06 * max(0, i - 30), 0, 0])
+        row = Track(1, [i], *(getattr(track, name)[[i]] for name in ("times", "boxes", "points", "scores", "joints3d")), moved, [True])
+        now, before = replace(motion, tracks={1: row} if i >= 10 else {}), picture.full
+        people = picture.people(now, i / 25)
+        image = picture.whole(np.zeros((480, 640, 3), np.uint8), now, people, i / 25)
+        framings += picture.full is not before
+        if people:
+            place, _ = picture.full._scene.view.project(people[0].joints, 0.0)
+            width, height = picture.full._panel
+            inside = ((place > 0) & (place < (width, height))).all(1)
+            assert inside.all() if picture.framed == i / 25 else inside.mean() > 0.8
+            assert image.shape[1] > 640
+    assert 3 <= framings <= 6 and len(people[0].trail) > 40
 
 
 def refused(capsys, *words):
