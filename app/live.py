@@ -4,11 +4,14 @@ Nothing queues: a frame that comes while another one is worked on replaces the o
 at a frame is what a file run with `--causal` gives for the same frames.
 """
 
+import os
 import sys
 import time
 from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
+
+import torch
 
 from app import export, video, window
 from app.camera import camera_for
@@ -57,6 +60,7 @@ def run(settings, live, source, exports=()):
         shots, info, lost = _opened(source, settings, live, stack)
         if page:
             _say(f"live at {page.url} (Ctrl-C ends)")
+        _spare_a_core()
         made, camera = build_parts(settings), camera_for(info, settings)
         if camera.guessed and not settings.quiet:
             _say("the lens is guessed (55 degrees over the longer side); --fov, --focal or --camera give the true one")
@@ -180,6 +184,12 @@ def _opened(source, settings, live, stack):
     capture = stack.enter_context(Capture(source, live.reconnect, clock=time))
     image = next(image for shot in capture if shot and (image := shot.load()) is not None)
     return iter(capture), VideoInfo(image.shape[1], image.shape[0], capture.rate), lambda: capture.trouble
+
+
+def _spare_a_core():
+    """Leave a core to the camera, the page and the encoder: networks whose threads wait for a busy core are many times slower than with fewer."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 def _finish(settings, ending, show, session, exports):
