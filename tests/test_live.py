@@ -14,7 +14,7 @@ import psutil
 import pytest
 from safetensors.torch import save_file
 
-from app import analyse, export, video
+from app import analyse, export, video, window
 from app.capture import Capture, Shot, in_real_time, loaded
 from app.cli import main
 from app.figures import Meter
@@ -281,6 +281,31 @@ def test_the_3d_view_is_framed_anew_when_people_leave_it():
             assert inside.all() if picture.framed == i / 25 else inside.mean() > 0.8
             assert image.shape[1] > 640
     assert 3 <= framings <= 6 and len(people[0].trail) > 40
+
+
+def test_a_window_where_there_is_a_display(monkeypatch, walkers, made):
+    """With a GUI build of OpenCV and a display the picture goes into a window until q, Esc or closing it; here both are stand-ins."""
+    shown, keys, visible = [], [255, 255, ord("q")], [1.0]
+    monkeypatch.setattr("cv2.imshow", lambda title, image: shown.append(image), raising=False)
+    monkeypatch.setattr("cv2.waitKey", lambda wait: keys.pop(0) if keys else 255, raising=False)
+    monkeypatch.setattr("cv2.getWindowProperty", lambda title, what: visible[0], raising=False)
+    monkeypatch.setattr("cv2.getBuildInformation", lambda: "  GUI:                           NONE\n")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert not window.available()
+    monkeypatch.setattr("cv2.getBuildInformation", lambda: "  GUI:                           QT5\n")
+    assert window.available()
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert window.available() == (not sys.platform.startswith("linux"))
+    settings, info = Settings(device="cpu", causal=True), video.probe(walkers)
+    show = Show(settings, win=window.Window())
+    ending = watch(in_real_time(video.frames(walkers), ToldClock()), info, Live(info, settings, made), show, clock=ToldClock())
+    assert (ending.code, ending.frames, len(shown)) == (0, 3, 3)
+    assert shown[0].shape[0] > info.height or shown[0].shape[1] > info.width
+    keys[:] = [27]
+    assert not show.window.show(None)
+    visible[0] = 0.0
+    assert not show.window.show(None)
 
 
 def refused(capsys, *words):
