@@ -117,7 +117,7 @@ def cut_out(x, joints, draw, share=0.4):
     """In a `share` of the pictures one to three spots, mostly at joints (B, J, 3) px, hidden behind plain or noisy patches."""
     count, (height, width) = len(x), x.shape[2:]
     grid_x, grid_y = torch.arange(width, device=x.device), torch.arange(height, device=x.device)
-    struck = draw.chance(share, count)
+    struck, speckle = draw.chance(share, count), 255 * draw.rand(*x.shape)
     for times in (1.0, 0.4, 0.3):
         chosen = torch.multinomial((joints[..., 2] > 0) + 1e-6, 1, generator=draw.generator)
         spot = joints[..., :2].gather(1, chosen[..., None].expand(-1, -1, 2))[:, 0] + 0.04 * height * draw.randn(count, 2)
@@ -127,6 +127,6 @@ def cut_out(x, joints, draw, share=0.4):
         inside = ((grid_x - centre[:, :1]).abs() < half[:, :1])[:, None, None] & ((grid_y - centre[:, 1:]).abs() < half[:, 1:])[:, None, :, None]
         hit = inside & (struck & draw.chance(times, count))[:, None, None, None]
         patch = 255 * draw.rand(count, 3, 1, 1)
-        patch = torch.where(draw.chance(0.3, count, 1, 1, 1), 255 * draw.rand(*x.shape), patch)
+        patch = torch.where(draw.chance(0.3, count, 1, 1, 1), speckle, patch)
         x = torch.where(hit, patch, x)
     return x

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torchvision.models import mobilenet_v2
 
+import weights
 from core.errors import InputError
-from core.networks import MEAN, STD, pick_device
+from core.networks import MEAN, STD, fuse, pick_device
 from core.skeletons import BODY21
 from poses.body21 import PoseNet
 from training import augment, looks, pose_teachers
@@ -35,13 +36,13 @@ UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.join
 class Lessons:
     """All training people on one device, and random batches of them. The same seed gives the same batches."""
 
-    def __init__(self, who, device, teacher=None):
+    def __init__(self, who, device, teacher=None, quarters=True):
         self.gallery = Gallery(who.images, device)
         self.boxes, self.joints, self.depth = (torch.from_numpy(v).to(device) for v in (who.boxes, who.joints, who.depth))
         self.square = torch.from_numpy(who.source == people.SETS.index("unlabelled")).to(device)
         count = np.bincount(who.source, minlength=len(people.SETS))
         self.weights = torch.from_numpy(np.array([WEIGHTS[name] for name in people.SETS])[who.source] / count[who.source]).to(device)
-        self.taught = teaching.ask(self.gallery, self.boxes, self.joints, teacher) if teacher else None
+        self.taught = teaching.ask(self.gallery, self.boxes, self.joints, teacher, quarters) if teacher else None
         if self.taught is not None:  # nobody may be learned from who has neither labels nor a teacher's word
             known = (self.joints[..., 2] > 0).sum(1) + (self.taught.peaks > teaching.SURE).sum(1)
             self.weights = self.weights * (known >= 6)
@@ -117,19 +118,28 @@ def start_trunk(trunk, init=None):
     trunk.load_state_dict({name: start[name] for name in trunk.state_dict()})
 
 
-def build_model(init=None):
-    """A PoseNet that starts from ImageNet, ready to be trained."""
+def build_model(init=None, start=None, frozen=0):
+    """A PoseNet ready to be trained: from ImageNet, or from a weights file `start`, its normalisation folded in; `frozen` first layers stay."""
     model = PoseNet(depth=True)
-    start_trunk(model.unet.trunk, init)
     torch.nn.init.normal_(model.head.weight, std=0.001)
     torch.nn.init.zeros_(model.head.bias)
+    if start:
+        state, _ = weights.load(weights.resolve(start))
+        fuse(model).requires_grad_(True)
+        for name in ("head.weight", "head.bias"):  # a file without depth has half of the head
+            state[name] = torch.cat([state[name].float(), model.state_dict()[name][len(state[name]):]])
+        weights.load_strict(model, state, start)
+    else:
+        start_trunk(model.unet.trunk, init)
+    model.unet.trunk[:frozen].requires_grad_(False)
     return model.to(memory_format=torch.channels_last)
 
 
 def groups(model, trunk, slow=0.4):
     """Parameter groups: the pretrained trunk learns at a fraction of the rate."""
     mine = {id(p) for p in trunk.parameters()}
-    return [{"params": [p for p in model.parameters() if id(p) not in mine], "factor": 1.0}, {"params": list(trunk.parameters()), "factor": slow}]
+    return [{"params": [p for p in model.parameters() if id(p) not in mine], "factor": 1.0},
+            {"params": [p for p in trunk.parameters() if p.requires_grad], "factor": slow}]
 
 
 def gather(options):
@@ -171,6 +181,7 @@ def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m training pose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
     parser.add_argument("--teacher", help="folder of the public weights: PP-TinyPose gives the joints that have no label")
+    parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
     parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
@@ -178,6 +189,9 @@ def arguments(argv):
     parser.add_argument("--quality", type=int, default=78, help="of the packed pictures (WebP)")
     parser.add_argument("--packed", nargs="+", help="train from such files instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
+    parser.add_argument("--start", help="weights file of an earlier run to go on from")
+    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay as they are: quicker on a CPU")
+    parser.add_argument("--strength", type=float, default=1.0, help="of the augmentation, 0..1")
     parser.add_argument("--state", default="training/runs/pose/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written as the run goes on")
     parser.add_argument("--sizes", default="96x128:0.6,128x160:0.4", help="crop sizes and their shares of the budget")
@@ -216,12 +230,12 @@ def train(options, who):
     judge, teacher = who[np.flatnonzero(held)], None
     if options.teacher:
         teacher = pose_teachers.build("pp-tinypose", options.teacher, flip=True, device=device)
-    lessons = Lessons(who[np.flatnonzero(~held)], device, teacher)
-    model = build_model(options.init).to(device)
-    run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.9995, weight_decay=0.05)
+    lessons = Lessons(who[np.flatnonzero(~held)], device, teacher, not options.upright)
+    model = build_model(options.init, options.start, options.frozen).to(device)
+    run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
     forward = torch.compile(model) if options.compile else model
     while not run.done:
-        size, strength = size_at(run.progress(), plan), 1 - MILDER * run.progress()
+        size, strength = size_at(run.progress(), plan), options.strength * (1 - MILDER * run.progress())
         draw = looks.Draw(options.seed * 100003 + run.epoch, device)
         batches = Batches(options.steps, lambda size=size, draw=draw, strength=strength: lessons.batch(options.batch, size, draw, strength))
         value = run.train(batches, lambda _, batch: batch_loss(forward, batch))

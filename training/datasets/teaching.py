@@ -23,12 +23,12 @@ LIMBS = slice(5, 17)  # of COCO: without the face
 
 
 def upright(joints):
-    """The angles (N,) that turn the trunks of joints (N, 21, 3) upright on the screen, 0 where that is not known or nearly so (30 degrees)."""
+    """The angles (N,) that turn the trunks of joints (N, 21, 3) upright on the screen, 0 within 30 degrees; and where that is known (N,)."""
     hips, shoulders = (joints[:, BODY21.indices(f"left_{part}", f"right_{part}")] for part in ("hip", "shoulder"))
     known = torch.minimum(hips[..., 2].amin(1), shoulders[..., 2].amin(1)) > 0
     x, y = (shoulders - hips)[..., :2].mean(1).unbind(1)
     tilt = torch.atan2(x, -y)
-    return torch.where(known & (tilt.abs() > np.radians(30)), -tilt, 0)
+    return torch.where(known & (tilt.abs() > np.radians(30)), -tilt, 0), known
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class Taught:
 
 
 @torch.inference_mode()
-def ask(gallery, boxes, joints, teacher, batch=512):
-    """What the teacher sees of everybody, in the turn that it reads best: as the labels say upright, and by quarters from there."""
-    first, found = upright(joints), []
+def ask(gallery, boxes, joints, teacher, quarters=True, batch=512):
+    """What the teacher sees of everybody, upright where the labels say how, else (with `quarters`) in that of four turns which it reads best."""
+    angle, known = upright(joints)
+    maps = torch.empty(len(boxes), len(COCO17), SIZE[1] // STRIDE, SIZE[0] // STRIDE, dtype=torch.half, device=gallery.device)
+    frames, merit = torch.empty(len(boxes), 2, 3, device=gallery.device), torch.full((len(boxes),), -torch.inf, device=gallery.device)
     mean, std = (torch.tensor(v, device=gallery.device).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
-    for rows in torch.arange(len(boxes), device=gallery.device).split(batch):
-        looks = []
-        for turn in TURNS:
+    for turn in TURNS if quarters else TURNS[:1]:
+        for rows in (torch.ones_like(known) if turn == 0 else ~known).nonzero()[:, 0].split(batch):
             one = torch.ones(len(rows), device=gallery.device)
-            frames = crop_matrices(boxes[rows], SIZE, SCALE * one, first[rows] + turn, one)
-            maps = teacher.maps((gallery.crops(rows, frames, SIZE) - mean) / std)
-            looks.append((maps[:, LIMBS].amax((2, 3)).mean(1) + 0.05 * (turn == 0), maps.half(), frames))
-        merit, maps, frames = (torch.stack(part) for part in zip(*looks, strict=True))
-        best, everyone = merit.argmax(0), torch.arange(len(rows), device=gallery.device)
-        maps, frames = maps[best, everyone], frames[best, everyone]
-        points, values = peaks(maps.float())
-        found.append((maps, frames, apply(invert(frames), points + CENTRE), values))
-    return Taught(*(torch.cat(part) for part in zip(*found, strict=True)))
+            frame = crop_matrices(boxes[rows], SIZE, SCALE * one, angle[rows] + turn, one)
+            found = teacher.maps((gallery.crops(rows, frame, SIZE) - mean) / std)
+            value = found[:, LIMBS].amax((2, 3)).mean(1) + 0.05 * (turn == 0)
+            better = value > merit[rows]
+            chosen = rows[better]
+            maps[chosen], frames[chosen], merit[chosen] = found[better].half(), frame[better], value[better]
+    points, values = (torch.cat(part) for part in zip(*(peaks(part.float()) for part in maps.split(batch)), strict=True))
+    return Taught(maps, frames, apply(invert(frames), points + CENTRE), values)
 
 
 def complete(wanted, weight, joints, sides, rows, taught, matrices, size):
