@@ -116,7 +116,7 @@ def main(argv=None):
     options = arguments(argv)
     torch.manual_seed(options.seed)
     device, state = pick_device(options.device), pathlib.Path(options.state)
-    teacher = graphs.load(pathlib.Path(options.teacher) / FILE).to(device) if options.teacher else None
+    teacher = graphs.fastest(pathlib.Path(options.teacher) / FILE, device=device) if options.teacher else None
     crowd = Crowd(gather(options), device, teacher)
     state.parent.mkdir(parents=True, exist_ok=True)
     model = EmbedNet()

@@ -1,6 +1,5 @@
 """Public pose networks to learn from and to compare with, as PoseEstimators: `pp-tinypose` and `simplepose`, run by torch."""
 
-import importlib.util
 import pathlib
 
 import numpy as np
@@ -61,20 +60,10 @@ def peaks(maps):
     return torch.stack([x + dx / 4, y + dy / 4], -1) * STRIDE, value
 
 
-def _openvino(path, output):
-    """The same network by OpenVINO: on a CPU some five times as fast."""
-    import openvino
-
-    network = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()})
-    return lambda x: (torch.from_numpy(np.stack([network(one[None].numpy())[output][0] for one in x])),)
-
-
 def build(name, folder, flip=False, device="cpu"):
     """A teacher by name from the folder of public weights. Raises InputError where its file is missing."""
     file, output = FILES[name]
     path = pathlib.Path(folder) / file
     if not path.exists():
         raise InputError(f"{path}: no such weights; the comparison with {name} needs them")
-    if str(device) == "cpu" and path.suffix == ".xml" and importlib.util.find_spec("openvino"):
-        return Teacher(_openvino(path, output), flip, device)
-    return Teacher(graphs.load(path, [output] if output else None).to(device), flip, device)
+    return Teacher(graphs.fastest(path, [output] if output else None, device), flip, device)
