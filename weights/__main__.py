@@ -30,7 +30,9 @@ def show(_, folder):
     for entry in manifest().values():
         here = "here" if place(entry, folder).is_file() else "missing" if entry.bundled else "not fetched" if entry.url else "by hand"
         print(f"{entry.name}  [{here}]\n    {'; '.join(filter(None, (entry.role, entry.skeleton)))}")
-        print("\n".join(f"    {line}" for line in (f"licence: {entry.licence}", entry.origin, entry.note) if line))
+        wants = "; ".join(filter(None, (entry.input, entry.normalisation)))
+        origin = f"{entry.origin} ({entry.member} in it)" if entry.member else entry.origin
+        print("\n".join(f"    {line}" for line in (wants and f"input: {wants}", f"licence: {entry.licence}", origin, entry.note) if line))
     return 0
 
 
