@@ -11,9 +11,8 @@ from torchvision.ops import nms
 from core.errors import InputError
 from core.geometry import clip_boxes, letterbox_matrix, warp
 from core.records import Detections
-from weights._onnx import input_size, open_network
+from weights._onnx import STRIDES, family, input_size, open_network
 
-STRIDES = (8, 16, 32)
 BORDER = 114  # grey of the letterbox
 PERSON = 0  # the class, of COCO's 80 and where it is the only one
 # What the networks of each family subtract from and divide the channels blue, green, red by.
@@ -71,22 +70,16 @@ def chosen(network, size, decoder=None):
     """
     if decoder not in (None, *PIXELS):
         raise InputError(f"decoder={decoder}: expected one of {', '.join(PIXELS)}")
-    shapes = [shape for _, shape in network.outputs]
-    if len(shapes) == 2 and len(shapes[0]) == 3 and shapes[0][2] == 5 and len(shapes[1]) == 2:
+    found = family(network, size)
+    if found == "suppressed":
         if decoder is None:
             raise InputError(f"'{network.name}' has the suppression inside, so that its outputs do not tell how it wants the pixels: "
                              f"give decoder={' or decoder='.join(PIXELS)}")
         return decoder, suppressed
-    grids = [(size[1] // stride, size[0] // stride) for stride in STRIDES]
-    cells = sum(height * width for height, width in grids)
-    if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][1] in (cells, None) and (shapes[0][2] or 6) > 5 and decoder != "rtmdet":
-        return "yolox", yolox
-    maps = len(shapes) == 6 and all(len(shape) == 4 for shape in shapes)
-    if maps and all(shape[1] == 4 for shape in shapes[3:]) and all(s[2:] in (g, (None, None)) for s, g in zip(shapes, grids * 2, strict=True)) \
-            and decoder != "yolox":
-        return "rtmdet", rtmdet
-    claimed = f" as decoder={decoder} says" if decoder else ""
-    raise InputError(f"'{network.name}' is neither YOLOX nor RTMDet{claimed}; it gives {network.described()}")
+    if found not in PIXELS or decoder not in (None, found):
+        claimed = f" as decoder={decoder} says" if decoder else ""
+        raise InputError(f"'{network.name}' is neither YOLOX nor RTMDet{claimed}; it gives {network.described()}")
+    return found, {"yolox": yolox, "rtmdet": rtmdet}[found]
 
 
 def yolox(outputs, size):

@@ -11,7 +11,7 @@ from core.geometry import apply_affine, crop_matrix, invert_affine, warp
 from core.networks import MEAN, STD
 from core.records import Poses
 from core.skeletons import COCO17, SKELETONS
-from weights._onnx import input_size, open_network
+from weights._onnx import family, input_size, open_network, y_first
 
 
 def build(file=None, skeleton=None, scale=1.25, flip=False, size=None, batch=32, device="auto"):
@@ -72,14 +72,11 @@ class OnnxPose:
 
 def chosen(network, size):
     """The decoder of a network by the shapes of its outputs. Raises InputError that lists them where they are of another kind."""
-    shapes = [shape for _, shape in network.outputs]
-    if len(shapes) == 1 and len(shapes[0]) == 4:
+    found = family(network, size)
+    if found == "heatmaps":
         return HeatMaps(size)
-    if len(shapes) == 2 and all(len(shape) == 3 for shape in shapes) and shapes[0][1] == shapes[1][1]:
-        turned = "y" in network.outputs[0][0].lower() and "x" in network.outputs[1][0].lower()
-        across, down = (shape[2] for shape in (reversed(shapes) if turned else shapes))
-        if across and down and across * size[1] == down * size[0] and across % size[0] == 0:
-            return SimCC(size, turned)
+    if found == "simcc":
+        return SimCC(size, y_first(network))
     raise InputError(f"'{network.name}' gives neither heat maps (joints, h, w) nor SimCC (joints, k x width) and (joints, k x height), "
                      f"but {network.described()}")
 

@@ -9,6 +9,7 @@ from core.errors import InputError
 from weights import resolve
 
 INSTALL = "python -m pip install onnxruntime  (onnxruntime-gpu for NVIDIA)"
+STRIDES = (8, 16, 32)  # of the detectors' maps
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
@@ -49,6 +50,36 @@ class Network:
     def described(self):
         """The outputs as text for messages."""
         return ", ".join(f"{name} {tuple('?' if side is None else side for side in shape)}" for name, shape in self.outputs)
+
+
+def family(network, size=None):
+    """What kind of network it is, by the shapes of its outputs: yolox, rtmdet, suppressed (boxes and classes after suppression), heatmaps, simcc,
+    vectors (one a picture), or None. `size` (width, height) px is that of its input where the file leaves it free.
+    """
+    shapes, size = [shape for _, shape in network.outputs], network.size or size
+    ranks = [len(shape) for shape in shapes]
+    grids = [tuple(size and side // stride for side in (size or (0, 0))[::-1]) for stride in STRIDES]
+    if ranks == [3, 2] and shapes[0][2] == 5:
+        return "suppressed"
+    if ranks == [3] and (shapes[0][2] or 0) > 5 and (not size or shapes[0][1] in (None, sum(height * width for height, width in grids))):
+        return "yolox"
+    if ranks == [4] * 6 and all(shape[1] == 4 for shape in shapes[3:]) and all(
+            not size or shape[2:] in (grid, (None, None)) for shape, grid in zip(shapes, grids * 2, strict=True)):
+        return "rtmdet"
+    if ranks == [3, 3] and shapes[0][1] == shapes[1][1] and size and _simcc(network, size):
+        return "simcc"
+    return {(4,): "heatmaps", (2,): "vectors"}.get(tuple(ranks))
+
+
+def y_first(network):
+    """Whether the names of two outputs say that the first is over the height."""
+    return "y" in network.outputs[0][0].lower() and "x" in network.outputs[1][0].lower()
+
+
+def _simcc(network, size):
+    lengths = [shape[2] for _, shape in network.outputs]
+    across, down = lengths[::-1] if y_first(network) else lengths
+    return across and down and across * size[1] == down * size[0] and across % size[0] == 0
 
 
 def _sides(shape):
