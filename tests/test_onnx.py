@@ -1,12 +1,20 @@
 """ONNX detectors and pose networks: decoders with known answers, batches, the way back into the picture, and what is refused."""
 
+import dataclasses
+import functools
+import http.server
 import pathlib
 import sys
+import threading
+import zipfile
 from itertools import islice
 
 import numpy as np
 import pytest
 
+import weights
+from app.perceive import build_parts
+from app.settings import Settings
 from core import parts
 from core.errors import InputError
 from core.geometry import crop_matrix
@@ -15,6 +23,7 @@ from tests import onnx_files as files
 from training.datasets import boxes, coco_people
 from training.evaluation.detector import measure as measure_boxes
 from training.evaluation.pose import predict
+from weights import _files
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 shared = pytest.mark.skipif(not (SHARED / "weights").is_dir(), reason="the data folder beside the repository is not there")
@@ -193,6 +202,41 @@ def test_a_gpu_is_used_where_onnxruntime_offers_it(monkeypatch, capsys):
     assert _onnx._providers(onnxruntime, "cpu") == ["CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     assert _onnx._providers(onnxruntime, "cuda") == ["CPUExecutionProvider"] and "runs on the CPU" in capsys.readouterr().err
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """(folder, address) of a folder that a local server gives out."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_preset_rtm_fetches_unpacks_and_runs(tmp_path, served, monkeypatch, capsys):
+    folder, address = served
+    rows = dict(weights.manifest())
+    for name, make in (("rtmdet-m", files.suppressed), ("rtmpose-m", files.simcc)):
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as packed:
+            packed.write(make(tmp_path / "end2end.onnx"), "20230831/folder/end2end.onnx")
+        rows[name] = dataclasses.replace(rows[name], origin=f"{address}/{name}.zip")
+    monkeypatch.setattr(_files, "manifest", lambda: rows)
+    made = build_parts(Settings(preset="rtm", weights_dir=str(tmp_path / "cache"), device="cpu"))
+    assert sorted(p.name for p in (tmp_path / "cache").glob("*.onnx")) == sorted(rows[name].file for name in ("rtmdet-m", "rtmpose-m"))
+    said = capsys.readouterr().err
+    assert said.count("Apache-2.0 (OpenMMLab)") == 2 and said.count("seen for the first time") == 2
+    image = np.full((64, 64, 3), 200, np.uint8)
+    found = made.detector([image])[0]
+    assert len(found) == 2 and made.pose([image], [found.boxes])[0].points.shape == (2, 17, 2)
+    assert Settings(preset="rtm", causal=True).spec("lifter") == "tcn:weights=lifter-tcn27-causal"
 
 
 @shared
