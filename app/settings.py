@@ -10,6 +10,7 @@ PRESETS = {
     "bundled": {"detector": "centernet", "tracker": "sort:max_age=30,min_hits=2", "pose": "body21", "lifter": "tcn"},
     "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "sort:max_age=30,min_hits=2", "pose": "keypointrcnn",
                  "lifter": "tcn:weights=videopose3d-detectron-coco,arc=3,3,3,3,3"},
+    "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "sort:max_age=30,min_hits=2", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
 }
 LAYOUTS = ("side", "overlay", "3d")
 LOOKS_PER_SECOND = 20  # denser looking costs time, and the tracker predicts well over a twentieth of a second
@@ -85,7 +86,7 @@ class Settings:
     def spec(self, kind):
         """The spec of a part ("detector", "tracker", "pose", "lifter"): the one given, else the preset's; the causal twin for a causal run."""
         given = getattr(self, kind)
-        if given is None and kind == "lifter" and self.causal and self.preset == "bundled":
+        if given is None and kind == "lifter" and self.causal and PRESETS[self.preset]["lifter"] == "tcn":
             return "tcn:weights=lifter-tcn27-causal"
         return given or PRESETS[self.preset][kind]
 

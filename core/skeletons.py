@@ -79,7 +79,12 @@ H36M17 = _skeleton("h36m17", """hip<hip right_hip<hip right_knee<right_hip right
 
 COCO17 = Skeleton("coco17", BODY21.joints[:17], (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14))
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17)}
+# MPII's joints in the order of EfficientPose.
+EFFICIENTPOSE16 = _skeleton("efficientpose16", """head_top<upper_neck upper_neck<thorax right_shoulder<thorax right_elbow<right_shoulder
+    right_wrist<right_elbow thorax<pelvis left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow pelvis<pelvis
+    right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip left_ankle<left_knee""")
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17, EFFICIENTPOSE16)}
 
 
 # Joints that a skeleton gets as affine combinations of another's: "joint xWeight" words, weights of a row sum to 1, so the same numbers
@@ -92,9 +97,11 @@ _H36M_FROM_BODY = {"hip": "pelvis*1", "neck_nose": "nose*.496 ears*1.267 head_to
 _H36M_FROM_COCO = {"hip": "hips*1", "spine": _SPINE, "thorax": _THORAX, "neck_nose": "nose*.488 ears*.071 shoulders*.441",
                    "head": "ears*1.162 shoulders*-.166 nose*.004"}
 _BODY_FROM_COCO = {"pelvis": "hips*1", "spine": _SPINE, "thorax": _THORAX, "head_top": "ears*1.510 shoulders*-.524 nose*.014"}
+# MPII has no face: what has no rule is missing, NaN with score 0. The spine is where it is on average between pelvis and thorax.
+_BODY_FROM_MPII = {"spine": "thorax*.465 pelvis*.535"} | dict.fromkeys(("nose", "left_eye", "right_eye", "left_ear", "right_ear"), "")
 _FEET = {"left_foot": "left_ankle*1", "right_foot": "right_ankle*1"}
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
-          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}}
+          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("efficientpose16", "body21"): _BODY_FROM_MPII}
 
 
 def conversion(source, target):
@@ -114,11 +121,15 @@ def conversion(source, target):
 
 
 def convert(points, scores, source, target):
-    """Points (..., J, D) and scores (..., J) in another skeleton; a joint is scored by the weakest of those it is made of."""
+    """Points (..., J, D) and scores (..., J) in another skeleton; a joint is scored by the weakest of those it is made of.
+
+    A joint that is made of none is missing: NaN with score 0.
+    """
     if source == target:
         return np.asarray(points, np.float32), np.asarray(scores, np.float32)
     matrix = conversion(source, target)
     used = matrix != 0
     moved = np.stack([np.tensordot(points[..., row, :], matrix[i, row], ([-2], [0])) for i, row in enumerate(used)], -2)
-    weakest = np.stack([scores[..., row].min(-1) for row in used], -1)
-    return moved.astype(np.float32), weakest.astype(np.float32)
+    moved[..., ~used.any(1), :] = np.nan
+    weakest = np.stack([scores[..., row].min(-1, initial=np.inf) for row in used], -1)
+    return moved.astype(np.float32), np.where(used.any(1), weakest, 0).astype(np.float32)

@@ -30,7 +30,15 @@ def _boxes(folder):
     return path
 
 
+def _onnx(kind, folder):
+    files = pytest.importorskip("tests.onnx_files")
+    make = {"detector": files.yolox, "pose": files.simcc}[kind]
+    return make(folder / f"{kind}.onnx", batch="batch")
+
+
 OPTIONS = {
+    ("detector", "onnx"): lambda folder: f"file={_onnx('detector', folder)}",
+    ("pose", "onnx"): lambda folder: f"file={_onnx('pose', folder)}",
     ("detector", "replay"): lambda folder: f"file={_boxes(folder)}",
     ("detector", "torchvision"): lambda folder: f"weights={_random_weights('fasterrcnn_mobilenet_v3_large_320_fpn', folder)},threshold=0.01",
     ("pose", "keypointrcnn"): lambda folder: f"weights={_random_weights('keypointrcnn_resnet50_fpn', folder)},size=200",
