@@ -12,7 +12,7 @@ from core import geometry
 from core.errors import InputError
 from core.records import Camera
 from core.skeletons import BODY21, COCO17, H36M17
-from lifters import _normal, none, tcn
+from lifters import _normal, _published, none, tcn
 from lifters._tcn import TemporalModel, from_state
 from training import lifter as trainer
 from training.datasets import faults, mocap
@@ -165,9 +165,10 @@ def test_official_input_is_divided_by_the_width(tmp_path, features):
 
 
 def test_official_missing_joint_is_held():
-    plane = torch.arange(6.0).view(1, 6, 1, 1).expand(1, 6, 1, 2)
-    scores = torch.tensor([0, 1, 0, 0, 1, 0.0]).view(1, 6, 1)
-    assert tcn._held(plane, scores)[0, :, 0, 0].tolist() == [1, 1, 1, 1, 4, 4]
+    plane = np.stack([np.arange(6.0)[:, None].repeat(2, 1), np.full((6, 2), 9.0)], 1)
+    scores = np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 1]]).T
+    assert _published.held(plane, scores)[:, 0, 0].tolist() == [9, 1, 1, 1, 4, 4]
+    assert (_published.held(plane * np.nan, scores) == 0).all()
 
 
 # ---- the normal form
@@ -235,8 +236,8 @@ def test_sequence_equals_windows_one_by_one(small, count, missing):
 
 
 def test_causal_padding_looks_only_back():
-    assert tcn.padded(3, 3, True).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
-    assert tcn.padded(3, 3, False).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert _published.window_index(3, 3, True).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
+    assert _published.window_index(3, 3, False).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
 
 
 def test_causal_lifter_does_not_see_the_future():
