@@ -22,6 +22,14 @@ def named(name, allowed=tuple(SKELETONS), option="input"):
     return SKELETONS[name]
 
 
+def of_joints(count, name):
+    """The skeleton of a network that reads and gives `count` joints. Raises InputError for a number that none has."""
+    found = {len(skeleton): skeleton for skeleton in (H36M17, HUMANEVA15)}
+    if count not in found:
+        raise InputError(f"'{name}' reads {count} joints, expected the {' or '.join(map(str, found))} of Human3.6M or HumanEva")
+    return found[count]
+
+
 def window_index(count, field, causal):
     """Indices (T, R) of the frames in the window of each of `count` frames: the ends are repeated, a causal window ends at its own frame."""
     target = field - 1 if causal else field // 2
@@ -64,9 +72,7 @@ class Published:
 
     def __call__(self, windows, cameras):
         """3D of windows (B, R, J, 3) of x px, y px, score, each under its own camera."""
-        windows = np.asarray(windows, np.float32)
-        if windows.shape[1:] != (self.receptive_field, len(self.skeleton_in), 3) or len(windows) != len(cameras):
-            raise ValueError(f"windows: expected ({len(cameras)}, {self.receptive_field}, {len(self.skeleton_in)}, 3), got {windows.shape}")
+        windows = self._checked(windows, cameras)
         read = [self._read(window[..., :2], window[..., 2], camera) for window, camera in zip(windows, cameras, strict=True)]
         index = np.arange(len(windows))
         parts = [self._averaged(self._windows, self._tensor(np.stack([read[i] for i in rows]))) for rows in _rows(index)]
@@ -78,6 +84,12 @@ class Published:
         if not len(read):
             return self._answer([], [])
         return self._answer([self._track(read)], [camera] * len(read))
+
+    def _checked(self, windows, cameras):
+        windows = np.asarray(windows, np.float32)
+        if windows.shape[1:] != (self.receptive_field, len(self.skeleton_in), 3) or len(windows) != len(cameras):
+            raise ValueError(f"windows: expected ({len(cameras)}, {self.receptive_field}, {len(self.skeleton_in)}, 3), got {windows.shape}")
+        return windows
 
     def _track(self, read):
         """The network's answer (T, J, 3) to all frames (T, J, F): by default window by window."""

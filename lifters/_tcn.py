@@ -46,9 +46,12 @@ class TemporalModel(nn.Module):
         for bn in [self.expand_bn, *self.layers_bn]:
             bn.momentum = value
 
+    def activation(self, x):
+        return F.relu(x)
+
     def forward(self, x):
         x = x.flatten(2).transpose(1, 2)
-        x = self.drop(F.relu(self.expand_bn(self.expand_conv(x))))
+        x = self.drop(self.activation(self.expand_bn(self.expand_conv(x))))
         for i, (width, pad, step) in enumerate(zip(self.arc[1:], self.pad[1:], self.dilation[1:], strict=True)):
             shift = width // 2 * step if self.causal else 0
             kept = x[..., pad + shift: x.shape[-1] - pad + shift]
@@ -74,14 +77,14 @@ class TemporalModel(nn.Module):
         return x.unflatten(1, (self.joints_out, self.features_out))
 
     def _layer(self, i, x):
-        return self.drop(F.relu(self.layers_bn[i](x)))
+        return self.drop(self.activation(self.layers_bn[i](x)))
 
     def _product(self, x, conv, bn):
         """A convolution whose stride is its width, on (B, T, C)."""
         out_channels, _, width = conv.weight.shape
         rows = x.reshape(-1, width * x.shape[2])
         y = F.linear(rows, conv.weight.transpose(1, 2).reshape(out_channels, -1))
-        return self.drop(F.relu(bn(y))).unflatten(0, (x.shape[0], -1))
+        return self.drop(self.activation(bn(y))).unflatten(0, (x.shape[0], -1))
 
 
 class Stream:
