@@ -21,7 +21,7 @@ CHUNK = 1024  # frames of a track at once: bounds the memory
 
 def even(count, most):
     """At most `most` of the indices below `count`, the last among them, at an even stride."""
-    return np.arange(count - 1, -1, -max(1, -(-count // most)))[::-1]
+    return np.sort(np.arange(count - 1, -1, -max(1, -(-count // most))))
 
 
 def chance(count, most):
@@ -61,7 +61,7 @@ class Anatomy(Published):
             return (worth.softmax(1) * found).sum(1, keepdim=True).expand(-1, count, -1)
         ahead = self.receptive_field // 2 if self.published else 0
         choose, known = chance if self.published else even, [min(t + 1 + ahead, count) for t in range(count)]
-        looks = [torch.as_tensor(choose(n, self.randnum).copy(), device=x.device) for n in known]
+        looks = [torch.as_tensor(choose(n, self.randnum), device=x.device) for n in known]
         return torch.stack([(worth[:, look].softmax(1) * found[:, look]).sum(1) for look in looks], 1)
 
 
