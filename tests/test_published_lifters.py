@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.cli import main
 from app.reconstruct import reconstruct
 from core import parts
 from core.errors import InputError
@@ -401,3 +402,14 @@ def test_a_checkpoint_of_python_2(tmp_path):
     assert python2(file).read_bytes() != plain and b"U\x06module" not in plain
     made = tcn.build(file, device="cpu", flip=False)
     torch.testing.assert_close(made.network.expand_conv.weight, network.expand_conv.weight)
+
+
+def test_on_a_clip_from_the_command_line(tmp_path, walkers, capsys):
+    file = checkpoints.anatomy(tmp_path / "a.bin")
+    call = ["--video", str(walkers), "--limit", "12", "--quiet", "--device", "cpu", "--min-track", "0", "--export", str(tmp_path / "m.npz")]
+    assert main([*call, "--lifter", f"anatomy:weights={file},arc=3,3,3,causal=published,randnum=5"]) == 0
+    with np.load(tmp_path / "m.npz") as data:
+        assert str(data["skeleton3d_name"]) == "h36m17"
+    capsys.readouterr()
+    assert main([*call, "--lifter", f"anatomy:arc=3,3,weights={file}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
