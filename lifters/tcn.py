@@ -10,11 +10,12 @@ from core.protocols import Lifted
 from core.skeletons import BODY21
 from lifters import _normal
 from lifters._normal import mirrored
-from lifters._published import SKELETONS, WINDOWS, Published, named, window_index
+from lifters._published import SKELETONS, Published, named, window_index
 from lifters._tcn import Stream, from_state, widths
 from weights import load, load_strict, resolve
 
 HEIGHT = 1.77  # metres from crown to sole of a person of whom nothing is known
+WINDOWS = 256  # of the bundled lifters at once: bounds the memory of long tracks
 CHUNK = 2048  # frames of a track at once: bounds the memory
 H36M_FOCAL = 2.2947  # mean focal length of Human3.6M's cameras in half picture widths
 OUTPUTS = {len(SKELETONS[name]): name for name in ("h36m17", "h36m16", "humaneva15")}
@@ -147,7 +148,8 @@ def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None,
     is the person's, where it is known; `flip` averages with the mirrored input; `input` names the 2D joints of an official checkpoint (coco17,
     h36m17, humaneva15); `trajectory` takes the root's path from its second network where it has one.
     """
-    path, arc, place = resolve(weights), widths(arc), pick_device(device)
+    arc, place, skeleton = widths(arc), pick_device(device), named(input)
+    path = resolve(weights)
     state, header = load(path)
     if header.get("input") == "view-ray":
         if causal not in (None, header["causal"] == "True"):
@@ -156,7 +158,6 @@ def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None,
         return ViewRay(load_strict(network, state, weights), header, flip, height, place, half)
     if height is not None:
         raise InputError(f"height= works with the bundled lifters; '{weights}' gives its own metres")
-    skeleton = named(input)
     network = load_strict(from_state(state, arc, bool(causal), len(skeleton)), state, weights)
     if network.joints_out not in OUTPUTS:
         raise InputError(f"'{weights}' gives {network.joints_out} joints, expected the {' or '.join(map(str, OUTPUTS))} of Human3.6M or HumanEva")
