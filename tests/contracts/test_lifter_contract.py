@@ -56,6 +56,14 @@ def test_every_frame_gets_a_root_relative_pose(lifter, frames):
 
 def test_no_frames(lifter):
     assert lifter.sequence(*track(lifter, 0), CAMERA).joints.shape == (0, len(lifter.skeleton_out), 3)
+    nothing = np.zeros((0, lifter.receptive_field, len(lifter.skeleton_in), 3), np.float32)
+    assert lifter(nothing, []).joints.shape == (0, len(lifter.skeleton_out), 3)
+
+
+def test_nobody_to_be_seen_is_no_fault(lifter):
+    points, scores = track(lifter, 5)
+    known = np.isfinite(lifter.sequence(points, scores, CAMERA).joints).all()
+    assert np.isfinite(lifter.sequence(points * np.nan, scores * 0, CAMERA).joints).all() == known
 
 
 def test_windows_give_what_the_sequence_gives(lifter):
