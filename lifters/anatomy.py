@@ -37,8 +37,8 @@ class Anatomy(Published):
         self.receptive_field, self.causal, self.published, self.randnum = network.receptive_field, causal is True, causal == "published", randnum
 
     def _windows(self, x):
-        """The lengths are those of the window's own frames."""
-        frames = even(x.shape[1], self.randnum) if self.causal else np.arange(x.shape[1])
+        """The lengths are read from the window's own frames, as many as in training: from all, they would cost several times the rest."""
+        frames = even(x.shape[1], self.randnum)
         return self.network.one_frame(x, self.network.lengths(self.network.frame_poses(x[:, frames, :, :2])))
 
     def _track(self, read):
@@ -68,8 +68,8 @@ class Anatomy(Published):
 def build(weights="anatomy3d-h36m-cpn", arc=None, causal=False, randnum=50, flip=True, device="auto", half=False):
     """A lifter from a checkpoint; `arc` is read from its shapes, and checked when given.
 
-    causal: false, true or published (which one a checkpoint was trained for it does not say); randnum: the most frames that a causal one reads bone
-    lengths from.
+    causal: false, true or published (which one a checkpoint was trained for it does not say); randnum: the most frames that bone lengths are read
+    from where the whole track is not: in windows, and by a causal one.
     """
     if causal not in (False, True, "published"):
         raise InputError(f"causal={causal}: expected false, true or published")
