@@ -52,7 +52,7 @@ class CausalReconstructor:
         else:
             points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
             windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
-            joints, sigma = self.lifter(windows, [self.camera] * len(ids))
+            joints, sigma, _ = self.lifter(windows, [self.camera] * len(ids))
         points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.skeleton3d)
         weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
         return joints.astype(np.float64), weights, rays(points, self.camera)

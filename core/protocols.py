@@ -30,13 +30,17 @@ class PoseEstimator(Protocol):
 
 
 class Lifted(NamedTuple):
-    """joints (B, J, 3) m root-relative in camera axes; sigma (B, J) m, the expected error of each joint, or None."""
+    """joints (B, J, 3) m root-relative in camera axes; sigma (B, J) m, the expected error of each joint, or None; root (B, 3) m in camera axes
+    where the lifter knows it, or None."""
 
     joints: np.ndarray
     sigma: np.ndarray | None = None
+    root: np.ndarray | None = None
 
 
 class Lifter(Protocol):
+    """One whose `whole_track` is true reads something of the whole track in `sequence` (bone lengths), of the window alone when called."""
+
     skeleton_in: Skeleton
     skeleton_out: Skeleton
     receptive_field: int

@@ -77,6 +77,15 @@ H36M17 = _skeleton("h36m17", """hip<hip right_hip<hip right_knee<right_hip right
     spine<hip thorax<spine neck_nose<thorax head<neck_nose left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow
     right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow""")
 
+# H36M17 without the joint between neck and nose, as SemGCN and others have it.
+H36M16 = _skeleton("h36m16", """hip<hip right_hip<hip right_knee<right_hip right_foot<right_knee left_hip<hip left_knee<left_hip left_foot<left_knee
+    spine<hip thorax<spine head<thorax left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow
+    right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow""")
+
+HUMANEVA15 = _skeleton("humaneva15", """pelvis<pelvis thorax<pelvis left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow
+    right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow left_hip<pelvis left_knee<left_hip left_ankle<left_knee
+    right_hip<pelvis right_knee<right_hip right_ankle<right_knee head<thorax""")
+
 COCO17 = Skeleton("coco17", BODY21.joints[:17], (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14))
 
 # MPII's joints in the order of EfficientPose.
@@ -85,6 +94,7 @@ EFFICIENTPOSE16 = _skeleton("efficientpose16", """head_top<upper_neck upper_neck
     right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip left_ankle<left_knee""")
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17, EFFICIENTPOSE16)}
+SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, H36M16, HUMANEVA15, COCO17)}
 
 
 # Joints that a skeleton gets as affine combinations of another's: "joint xWeight" words, weights of a row sum to 1, so the same numbers
@@ -100,8 +110,18 @@ _BODY_FROM_COCO = {"pelvis": "hips*1", "spine": _SPINE, "thorax": _THORAX, "head
 # MPII has no face: what has no rule is missing, NaN with score 0. The spine is where it is on average between pelvis and thorax.
 _BODY_FROM_MPII = {"spine": "thorax*.465 pelvis*.535"} | dict.fromkeys(("nose", "left_eye", "right_eye", "left_ear", "right_ear"), "")
 _FEET = {"left_foot": "left_ankle*1", "right_foot": "right_ankle*1"}
+_ANKLES = {"pelvis": "hip*1", "left_ankle": "left_foot*1", "right_ankle": "right_foot*1"}
+# HumanEva's head is taken to be Human3.6M's. From 16 joints or HumanEva's back to Human3.6M's 17: neck_nose 54 mm, spine 49 mm.
+_NECK = {"neck_nose": "head*.5 thorax*.5"}
+_H36M_FROM_HUMANEVA = _NECK | _FEET | {"hip": "pelvis*1", "spine": "thorax*.465 pelvis*.535"}
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
           ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("efficientpose16", "body21"): _BODY_FROM_MPII}
+          ("body21", "h36m16"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m16"): _H36M_FROM_COCO | _FEET,
+          ("h36m17", "h36m16"): {}, ("h36m16", "h36m17"): _NECK,
+          ("body21", "humaneva15"): {"head": _H36M_FROM_BODY["head"]}, ("coco17", "humaneva15"): _BODY_FROM_COCO | {"head": _H36M_FROM_COCO["head"]},
+          ("h36m17", "humaneva15"): _ANKLES, ("h36m16", "humaneva15"): _ANKLES,
+          ("humaneva15", "h36m17"): _H36M_FROM_HUMANEVA, ("humaneva15", "h36m16"): _H36M_FROM_HUMANEVA,
+          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}}
 
 
 def conversion(source, target):
