@@ -93,8 +93,7 @@ EFFICIENTPOSE16 = _skeleton("efficientpose16", """head_top<upper_neck upper_neck
     right_wrist<right_elbow thorax<pelvis left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow pelvis<pelvis
     right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip left_ankle<left_knee""")
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17, EFFICIENTPOSE16)}
-SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, H36M16, HUMANEVA15, COCO17)}
+SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, H36M16, HUMANEVA15, COCO17, EFFICIENTPOSE16)}
 
 
 # Joints that a skeleton gets as affine combinations of another's: "joint xWeight" words, weights of a row sum to 1, so the same numbers
@@ -115,13 +114,12 @@ _ANKLES = {"pelvis": "hip*1", "left_ankle": "left_foot*1", "right_ankle": "right
 _NECK = {"neck_nose": "head*.5 thorax*.5"}
 _H36M_FROM_HUMANEVA = _NECK | _FEET | {"hip": "pelvis*1", "spine": "thorax*.465 pelvis*.535"}
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
-          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("efficientpose16", "body21"): _BODY_FROM_MPII}
           ("body21", "h36m16"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m16"): _H36M_FROM_COCO | _FEET,
           ("h36m17", "h36m16"): {}, ("h36m16", "h36m17"): _NECK,
           ("body21", "humaneva15"): {"head": _H36M_FROM_BODY["head"]}, ("coco17", "humaneva15"): _BODY_FROM_COCO | {"head": _H36M_FROM_COCO["head"]},
           ("h36m17", "humaneva15"): _ANKLES, ("h36m16", "humaneva15"): _ANKLES,
           ("humaneva15", "h36m17"): _H36M_FROM_HUMANEVA, ("humaneva15", "h36m16"): _H36M_FROM_HUMANEVA,
-          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}}
+          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("efficientpose16", "body21"): _BODY_FROM_MPII}
 
 
 def conversion(source, target):

@@ -211,26 +211,27 @@ def arguments(argv):
 
 def main(argv=None):
     options = arguments(argv)
-    who = gather(options)
     if options.pack:
-        return people.save(who, options.pack, options.longest, options.quality)
+        return people.save(gather(options), options.pack, options.longest, options.quality)
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)
-    return train(options, who)
+    return train(options)
 
 
-def train(options, who):
+def train(options):
     """Train until the budget is used; the weights file is written every few epochs, calibrated on labelled people who are not trained on."""
     device, state = pick_device(options.device), pathlib.Path(options.state)
     plan, wanted = stages(options.sizes), crop_size(options.inference) if options.inference else None
     state.parent.mkdir(parents=True, exist_ok=True)
+    who = gather(options)
     labelled = who.source == people.SETS.index("coco_people")
     held = held_out(len(who)) & labelled
     judge, teacher = who[np.flatnonzero(held)], None
     if options.teacher:
         teacher = pose_teachers.build("pp-tinypose", options.teacher, flip=True, device=device)
     lessons = Lessons(who[np.flatnonzero(~held)], device, teacher, not options.upright)
+    who = None  # the pictures are in the gallery now, and fill the memory once
     model = build_model(options.init, options.start, options.frozen).to(device)
     run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
     forward = torch.compile(model) if options.compile else model
