@@ -79,7 +79,24 @@ H36M17 = _skeleton("h36m17", """hip<hip right_hip<hip right_knee<right_hip right
 
 COCO17 = Skeleton("coco17", BODY21.joints[:17], (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14))
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17)}
+# The joint sets of 3DMPPE (Moon et al. 2019), under its authors' names, in their order
+H36M18 = _skeleton("h36m18", """pelvis<pelvis right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip
+    left_ankle<left_knee torso<pelvis neck<torso nose<neck head<nose left_shoulder<neck left_elbow<left_shoulder left_wrist<left_elbow
+    right_shoulder<neck right_elbow<right_shoulder right_wrist<right_elbow thorax<neck""")
+
+_MUPOTS = """head_top<head thorax<spine right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow left_shoulder<thorax
+    left_elbow<left_shoulder left_wrist<left_elbow right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip
+    left_ankle<left_knee pelvis<pelvis spine<pelvis head<thorax"""
+MUPOTS17 = _skeleton("mupots17", _MUPOTS)
+MUCO21 = _skeleton("muco21", _MUPOTS + " right_hand<right_wrist left_hand<left_wrist right_toe<right_ankle left_toe<left_ankle")
+
+COCO19 = _skeleton("coco19", _COCO.format(neck="thorax", hips="pelvis") + " thorax<pelvis pelvis<pelvis")
+
+MPII16 = _skeleton("mpii16", """right_ankle<right_knee right_knee<right_hip right_hip<pelvis left_hip<pelvis left_knee<left_hip left_ankle<left_knee
+    pelvis<pelvis thorax<pelvis neck<thorax head<neck right_wrist<right_elbow right_elbow<right_shoulder right_shoulder<thorax
+    left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow""")
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17, H36M18, MUPOTS17, MUCO21, COCO19, MPII16)}
 
 
 # Joints that a skeleton gets as affine combinations of another's: "joint xWeight" words, weights of a row sum to 1, so the same numbers
@@ -93,8 +110,10 @@ _H36M_FROM_COCO = {"hip": "hips*1", "spine": _SPINE, "thorax": _THORAX, "neck_no
                    "head": "ears*1.162 shoulders*-.166 nose*.004"}
 _BODY_FROM_COCO = {"pelvis": "hips*1", "spine": _SPINE, "thorax": _THORAX, "head_top": "ears*1.510 shoulders*-.524 nose*.014"}
 _FEET = {"left_foot": "left_ankle*1", "right_foot": "right_ankle*1"}
+_H36M_FROM_MPPE = {"hip": "pelvis*1", "spine": "torso*1", "thorax": "neck*1", "neck_nose": "nose*1"} | _FEET  # the same joints by other names
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
-          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}}
+          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("h36m18", "h36m17"): _H36M_FROM_MPPE, ("muco21", "mupots17"): {},
+          ("coco19", "coco17"): {}, ("coco19", "body21"): _BODY_FROM_COCO, ("coco19", "h36m17"): _H36M_FROM_COCO | _FEET}
 
 
 def conversion(source, target):
