@@ -41,10 +41,10 @@ def soft_argmax2d(heat):
     return soft_argmax(heat, 1)[:, 0, :2]
 
 
-def fitted(from_state, weights, device):
-    """The network that `from_state(tensors)` makes for a file or manifest name, with its tensors, in evaluation mode.
+def fitted(from_state, weights, device, renamed=dict):
+    """The network that `from_state(tensors)` makes for a file or manifest name, with its tensors (`renamed`), in evaluation mode.
 
     Raises InputError where the file cannot be had or does not fit.
     """
-    state, _ = load(resolve(weights))
+    state = renamed(load(resolve(weights))[0])
     return load_strict(from_state(state), state, weights).to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
