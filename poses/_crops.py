@@ -52,9 +52,8 @@ def batches(images, owner, found, count):
 
 
 def to_pixels(shares, found):
-    """Points (N, ..., 2) in shares of their crops' sides (0..1) as pixels of the pictures, by the squares (N, 3)."""
-    middle, side = (part.reshape(len(found), *[1] * (shares.ndim - 2), -1) for part in (found[:, :2], found[:, 2:]))
-    return middle + (shares - 0.5) * side + 0.5
+    """Points (N, J, 2) in shares of their crops' sides (0..1) as pixels of the pictures, by the squares (N, 3)."""
+    return found[:, None, :2] + (shares - 0.5) * found[:, None, 2:] + 0.5
 
 
 def normalised(crops, device, mean, std):

@@ -87,7 +87,7 @@ class SENetEstimator:
         for rows, crops in batches(images, owner, squares, self.batch):
             with half_precision(self.device, self.half):
                 roots = self.rootnet(normalised(crops, self.device, MEAN, STD), torch.ones(len(rows), 1, device=self.device)).cpu().numpy()
-            middle = to_pixels(roots[:, :2] / CELLS, squares[rows]) - 0.5
+            middle = to_pixels(roots[:, None, :2] / CELLS, squares[rows])[:, 0] - 0.5
             side = squares[rows, 2] / np.where(roots[:, 2] > 0, roots[:, 2], np.nan)  # at gamma times k the square is gamma times smaller
             found[rows] = np.column_stack([middle, side])
         return found

@@ -13,6 +13,7 @@ from torchvision.models import get_model
 from core import parts
 from core.errors import InputError
 from core.records import Camera
+from tests import published
 from weights import _files
 
 
@@ -30,9 +31,17 @@ def _boxes(folder):
     return path
 
 
+def _published(spec):
+    """Options whose {name} are small networks of the published kinds."""
+    return lambda folder: spec.format(**published.saved(folder))
+
+
 OPTIONS = {
     ("detector", "replay"): lambda folder: f"file={_boxes(folder)}",
     ("detector", "torchvision"): lambda folder: f"weights={_random_weights('fasterrcnn_mobilenet_v3_large_320_fpn', folder)},threshold=0.01",
+    ("pose", "posenet"): _published("weights={posenet},root={rootnet},flip=true"),
+    ("pose", "rootnet"): _published("weights={rootnet}"),
+    ("pose", "senet"): _published("weights={senet},root={rootnet},refine={upper},{lower}"),
     ("pose", "keypointrcnn"): lambda folder: f"weights={_random_weights('keypointrcnn_resnet50_fpn', folder)},size=200",
 }
 
