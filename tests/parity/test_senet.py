@@ -1,8 +1,13 @@
 """The fifth system's pose network against its author's program."""
 
+import numpy as np
 import pytest
 import torch
 
+from core.geometry import procrustes, project
+from core.records import Camera
+from poses._crops import placed
+from poses._posenet import k_value
 from poses._senet import SENet, senet_from_state
 from weights import load_strict
 
@@ -33,3 +38,25 @@ def test_keys_of_the_full_size(official, name):
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == whole["shapes"]
     assert {key: list(value.shape) for key, value in again.state_dict().items()} == whole["shapes"]
     assert sum(parameter.numel() for parameter in network.parameters()) == whole["params"]
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_alignment(official, scale):
+    fixture = official("pose_se_procrustes.pt")
+    aligned = procrustes(fixture["pred"].numpy(), fixture["target"].numpy(), scale)
+    np.testing.assert_allclose(aligned, fixture["scaled" if scale else "unscaled"]["aligned"], atol=1e-9)
+
+
+def test_crop_of_two_metres_around_the_pelvis(official):
+    """The author's labels and crop from the joints in space, and the way back from the crop to space."""
+    label = official("pose_se_procrustes.pt")["label_example"]
+    camera = Camera(1000, 1000, *(float(n) for n in (*label["f"], *label["c"])))
+    space, pelvis = label["pt_3d"].numpy(), label["pelvis"].numpy()
+    left, right, top, bottom = label["rect_lrtb"]
+    np.testing.assert_allclose(project(pelvis, camera), [(left + right) / 2, (top + bottom) / 2], rtol=1e-9)
+    np.testing.assert_allclose(k_value(camera.fx, camera.fy, (right - left) * (bottom - top), 2000 * 2000), pelvis[2], rtol=1e-9)
+    pixels, depth = label["pt_2d"].numpy()[:, :2], label["pt_2d"].numpy()[:, 2]
+    np.testing.assert_allclose(project(space, camera), pixels, rtol=1e-9)
+    relative, root = placed(pixels[None], (pelvis[2] + depth)[None], [camera], np.zeros(1, int), 0)
+    np.testing.assert_allclose(relative[0], space - space[0], atol=1e-6)
+    assert root[0] == pytest.approx(pelvis[2])
