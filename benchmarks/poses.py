@@ -99,7 +99,8 @@ def main():
     options = parser.parse_args()
     clock = time.process_time if options.cpu_time else time.perf_counter
     device, image = pick_device(options.device), np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
-    print(f"ms per crop, {device}, {torch.get_num_threads()} threads" + (", CPU time" if options.cpu_time else "") + (", half precision" if options.half else ""))
+    notes = [f"{torch.get_num_threads()} threads", *["CPU time"] * options.cpu_time, *["half precision"] * options.half]
+    print(f"ms per crop, {device}, {', '.join(notes)}")
     print(f"{'batch':34s}" + "".join(f"{count:9d}" for count in options.batches))
     for name, make in estimators(device, options.half).items():
         if name.startswith(tuple(options.only)):
