@@ -39,7 +39,7 @@ class CausalReconstructor:
         self.people = {number: person for number, person in self.people.items() if time - person.seen < PAUSE}
         for number in ids:
             self.people.setdefault(number, _Person(self)).seen = time
-        places = self._place(ids, time, *self._lift(ids, time, poses)) if ids else []
+        places = self._place(ids, time, *self._lift(ids, time, poses), poses.root_depth) if ids else []
         self._look_around(time, ids, places, poses)
         tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
         return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
@@ -57,12 +57,15 @@ class CausalReconstructor:
         weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
         return joints.astype(np.float64), weights, rays(points, self.camera)
 
-    def _place(self, ids, time, joints, weights, plane):
-        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown."""
+    def _place(self, ids, time, joints, weights, plane, given):
+        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown.
+
+        `given` (N,) m is the root's depth by the pose network, or None."""
         people = [self.people[number] for number in ids]
         joints = np.stack([person.body(time, pose) for person, pose in zip(people, joints, strict=True)])
         root, known = fit_root(joints, plane, weights)
-        depth = np.array([person.depth(time, z) for person, z in zip(people, np.where(known > 0, root[:, 2], np.nan), strict=True)])
+        seen = np.where(known > 0, root[:, 2], np.nan) if given is None else np.where(given > 0, given, np.nan)
+        depth = np.array([person.depth(time, z) for person, z in zip(people, seen, strict=True)])
         root = lateral(joints, plane, weights, depth)
         return [(pose, person.lateral(time, place)) for person, pose, place in zip(people, joints, root, strict=True)]
 

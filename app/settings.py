@@ -11,6 +11,8 @@ PRESETS = {
     "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "sort:max_age=30,min_hits=2", "pose": "keypointrcnn",
                  "lifter": "tcn:weights=videopose3d-detectron-coco,arc=3,3,3,3,3"},
     "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "sort:max_age=30,min_hits=2", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
+    "mppe": {"detector": "centernet", "tracker": "sort:max_age=30,min_hits=2", "pose": "posenet:weights=posenet-muco,root=rootnet-muco",
+             "lifter": "none"},
 }
 LAYOUTS = ("side", "overlay", "3d")
 LOOKS_PER_SECOND = 20  # denser looking costs time, and the tracker predicts well over a twentieth of a second

@@ -69,10 +69,10 @@ def apply_affine(matrix, points):
     return points @ np.asarray(matrix[:, :2]).T + matrix[:, 2]
 
 
-def warp(image, matrix, size, border=0, interpolation=cv2.INTER_LINEAR):
-    """The picture under an affine map, as `size` (width, height) pixels; outside is `border`. Shrinking averages (no aliasing)."""
+def warp(image, matrix, size, border=0, interpolation=cv2.INTER_LINEAR, average=True):
+    """The picture under an affine map, as `size` (width, height) pixels; outside is `border`. Shrinking averages (no aliasing) if `average`."""
     zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    if zoom < 0.5:
+    if zoom < 0.5 and average:
         image, matrix = _reduce(image, matrix, int(1 / zoom), size)
     shifted = np.array(matrix, np.float64)
     shifted[:, 2] += shifted[:, :2] @ (0.5, 0.5) - 0.5  # OpenCV counts pixel centres at integers

@@ -15,7 +15,7 @@ from core import parts
 from core.errors import InputError
 from core.records import Camera
 from core.skeletons import HUMANEVA15
-from tests import checkpoints
+from tests import checkpoints, published
 from weights import _files
 
 
@@ -39,9 +39,11 @@ def _onnx(kind, folder):
     return make(folder / f"{kind}.onnx", batch="batch")
 
 
-OPTIONS = {
-    ("detector", "onnx"): lambda folder: f"file={_onnx('detector', folder)}",
-    ("pose", "onnx"): lambda folder: f"file={_onnx('pose', folder)}",
+def _published(spec):
+    """Options whose {name} are small networks of the published kinds."""
+    return lambda folder: spec.format(**published.saved(folder))
+
+
 def _file(write, name):
     """weights= of a checkpoint of random numbers, written at the first use."""
 
@@ -53,6 +55,8 @@ def _file(write, name):
 
 
 OPTIONS = {
+    ("detector", "onnx"): lambda folder: f"file={_onnx('detector', folder)}",
+    ("pose", "onnx"): lambda folder: f"file={_onnx('pose', folder)}",
     ("lifter", "tcn:causal=true"): _file(checkpoints.tcn, "tcn.bin"),
     ("lifter", "tcn:flip=false"): _file(partial(checkpoints.tcn, skeleton=HUMANEVA15, features=3), "humaneva.bin"),
     ("lifter", "anatomy"): _file(checkpoints.anatomy, "anatomy.bin"),
@@ -65,6 +69,9 @@ OPTIONS = {
     ("lifter", "linear"): _file(checkpoints.linear, "linear.pth.tar"),
     ("detector", "replay"): lambda folder: f"file={_boxes(folder)}",
     ("detector", "torchvision"): lambda folder: f"weights={_random_weights('fasterrcnn_mobilenet_v3_large_320_fpn', folder)},threshold=0.01",
+    ("pose", "posenet"): _published("weights={posenet},root={rootnet},flip=true"),
+    ("pose", "rootnet"): _published("weights={rootnet}"),
+    ("pose", "senet"): _published("weights={senet},root={rootnet},refine={upper},{lower}"),
     ("pose", "keypointrcnn"): lambda folder: f"weights={_random_weights('keypointrcnn_resnet50_fpn', folder)},size=200",
 }
 
