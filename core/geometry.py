@@ -19,6 +19,12 @@ def iou(a, b):
     return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
 
 
+def coverage(boxes, others):
+    """Share of each box (N, 4) that lies in each of the others (M, 4): COCO's measure for crowds."""
+    low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.clip(high - low, 0, None).prod(2) / np.maximum(area(boxes)[:, None], 1e-9)
+
+
 def area(boxes):
     """Areas (N,) of boxes (N, 4), zero where a box is turned inside out."""
     return np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(-1)
