@@ -14,7 +14,7 @@ import weights as files
 from core.errors import InputError
 from core.geometry import warp
 from core.networks import MEAN, STD, fuse, pick_device
-from trackers._embednet import EmbedNet
+from trackers._embednet import SIZE, EmbedNet
 from trackers._reid import sized_like
 
 BATCH = 64  # crops at once, whatever the number of people: memory stays flat
@@ -35,7 +35,7 @@ def build_embedder(name, device="auto", half=False):
         return Embedder(*_onnx(path))
     state, header = files.load(path)
     if header.get("network") == "EmbedNet":
-        network, crops = files.load_strict(EmbedNet(), state, name), Crops((64, 128), whole, normalised)
+        network, crops = files.load_strict(EmbedNet(), state, name), Crops(SIZE, whole, normalised)
     elif "layer4.1.conv2.weight" in state and "classifier.4.weight" in state:
         network, crops = files.load_strict(sized_like(state), state, name), Crops((64, 128), inside, unscaled)
     else:

@@ -11,7 +11,7 @@ FOLLOW = {"winSize": (15, 15), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_EPS
 
 
 class CameraMotion:
-    """Remembers the last picture. A similarity is a (2, 3) matrix on pixels (column points) of the last picture; None = at rest, or not to be told."""
+    """Remembers the last picture. A similarity is a (2, 3) matrix on pixels (column points) of the last picture; None: at rest, or unknown."""
 
     def __init__(self):
         self.last = None

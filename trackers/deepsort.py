@@ -1,7 +1,7 @@
 """DeepSORT: constant-velocity Kalman filter on centre, aspect and height, boxes matched by appearance first and by overlap then.
 
-Wojke et al., "Simple online and realtime tracking with a deep association metric", ICIP 2017, with the constants of the published program. The unit of
-time is the frame. Each coordinate's noises are independent, so the filter of eight numbers is four filters of two (trackers/_kalman.py).
+Wojke et al., "Simple online and realtime tracking with a deep association metric", ICIP 2017, with the constants of the published program. Time runs
+in frames. Each coordinate's noises are independent, so the filter of eight numbers is four filters of two (trackers/_kalman.py).
 """
 
 import numpy as np
@@ -127,7 +127,7 @@ class DeepSort:
 
 
 def _assigned(cost, rows, columns, limit):
-    """Pairs of `rows` and `columns` of cost by least sum, those above the limit dissolved; rows left over, columns left over (dissolved ones last)."""
+    """Pairs of `rows` and `columns` of cost by least sum, less those above the limit; rows and columns left over (those of such pairs last)."""
     part = cost[np.ix_(rows, columns)]
     found = assign(np.where(part > limit, limit + 1e-5, part))
     good = part[found[:, 0], found[:, 1]] <= limit

@@ -1,7 +1,7 @@
 """Steady: ours. Keeps identities by motion, overlap, direction and looks, follows people in weak boxes, and shows whom it trusts.
 
-Published ideas it stands on: weak boxes only continue people (ByteTrack, Zhang et al. 2022); who is found again is filtered anew along the straight way
-since last seen, and the direction of the way counts (OC-SORT, Cao et al. 2023); boxes are widened before they are compared, more for those unseen
+Published ideas it stands on: weak boxes only continue people (ByteTrack, Zhang et al. 2022); who is found again is filtered anew along the straight
+way since last seen, and the direction of the way counts (OC-SORT, Cao et al. 2023); boxes are widened before they are compared, more for those unseen
 for longer (C-BIoU, Yang et al. 2023); the camera's own motion is taken out (BoT-SORT, Aharon et al. 2022). Its own: scores are read as probabilities,
 and a person is shown while the running mean of theirs says that there is one. Time is in seconds, lengths in heights of the person.
 """

@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 
 def measure(truth, tracks):
-    """The counts of one sequence from rows of core.mot.read; sums of such counts are counts of several. Raises ValueError where an id is twice in a frame."""
+    """The counts of one sequence from rows of core.mot.read; their sums are those of several. Raises ValueError where an id is twice in a frame."""
     steps, sizes = _steps(truth, tracks)
     return _clear(steps, sizes) | _identity(steps, sizes) | _higher_order(steps, sizes)
 
@@ -168,7 +168,8 @@ def table(figures):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate mot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate mot", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gt", type=pathlib.Path, required=True)
     parser.add_argument("--tracks", type=pathlib.Path, required=True)
     parser.add_argument("--json", type=pathlib.Path, help="write the figures to this file")
