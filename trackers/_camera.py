@@ -7,7 +7,7 @@ SIDE = 256  # px of the longer side of what is compared
 STILL = 1.5  # grey levels: pictures whose background differs by less were taken by a camera at rest
 POINTS, ENOUGH = 80, 12
 FIND = {"maxCorners": POINTS, "qualityLevel": 0.01, "minDistance": 6, "blockSize": 5}
-FOLLOW = {"winSize": (15, 15), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)}
+FOLLOW = {"winSize": (15, 15), "maxLevel": 3, "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)}
 
 
 class CameraMotion:

@@ -19,6 +19,7 @@ from trackers._rows import Rows
 BEGINS, STRONG, WEAK = 0.3, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
 SHOWN = 0.499  # least trust
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
+CLOSE = 0.4  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
 HEED = 0.2  # weight of the direction beside the overlap
 FAST, WENT = 0.3, 0.1  # heights a second, heights: from where on the direction counts in full
 ERROR, PUSH, SWELL = 0.05, 0.5, 0.2  # of a box; change of the velocity and of the growth in a second
@@ -33,10 +34,10 @@ def build(even=0.9, memory=2.0, recall=8.0, camera=True, embedder=None):
     """A tracker for one video.
 
     `even` is the score at which a box is as likely somebody as nobody: 0.5 for a detector whose scores are probabilities, more for one that is too
-    sure of itself. Who is unseen for `memory` seconds is lost; with an `embedder` (trackers/_appearance.py) looks bring people back for `recall`
-    seconds. `camera` False leaves the picture out.
+    sure of itself. Who is unseen for `memory` seconds is lost; where looks are known (`embedder` names a network, trackers/_appearance.py) they bring people
+    back for `recall` seconds. `camera` False leaves the picture out.
     """
-    return Steady(even, memory, recall if embedder else memory, CameraMotion() if camera else None, embedder)
+    return Steady(even, memory, recall, CameraMotion() if camera else None, embedder)
 
 
 class Steady:
@@ -85,7 +86,9 @@ class Steady:
         people.misses += 1
         people.misses[rows], people.away[rows] = 0, 0.0
         people.keep(people.away <= np.where(people.looks.any(1), self.recall, self.memory))
-        new = np.flatnonzero(left & (belief >= BEGINS))
+        new = left & (belief >= BEGINS)
+        new[new] = iou(detections.boxes[new], detections.boxes[~left]).max(1, initial=0) < CLOSE
+        new = np.flatnonzero(new)
         if len(new):
             self._begin(measured[new], belief[new], detections.scores[new], features[new])
         people.shown = (people.misses == 0) & (people.trust >= SHOWN)
