@@ -48,6 +48,8 @@ class Embedder:
 
     def __init__(self, crops, run):
         self.crops, self.run = crops, run
+        blank = np.zeros((1, *crops.size[::-1], 3), np.uint8)
+        self.dimensions = run(crops.prepare(blank)).shape[1]
 
     def __call__(self, images, boxes):
         """Features (N, D) float32 for the boxes (N, 4) xyxy px of each RGB picture: a list; all boxes of all pictures share batches.
@@ -58,7 +60,7 @@ class Embedder:
         shown = [self._crop(images[i], box) for i, box in seen]
         known = np.array([crop is not None for crop in shown], bool)
         vectors = self._features([crop for crop in shown if crop is not None])
-        features = np.full((len(seen), vectors.shape[1]), np.nan, np.float32)
+        features = np.full((len(seen), self.dimensions), np.nan, np.float32)
         features[known] = vectors
         return np.split(features, np.cumsum([len(rows) for rows in boxes])[:-1]) if len(boxes) else []
 
@@ -74,7 +76,7 @@ class Embedder:
 
     def _features(self, crops):
         parts = [self.run(self.crops.prepare(np.stack(crops[i : i + BATCH]))) for i in range(0, len(crops), BATCH)]
-        vectors = np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, 1), np.float32)
+        vectors = np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, self.dimensions), np.float32)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 

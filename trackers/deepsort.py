@@ -165,6 +165,8 @@ def _boxes(mean):
 
 
 def _unit(features):
+    """Features of length 1; unknown ones become 0, which is like nobody."""
+    features = np.nan_to_num(features)
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
 
 
