@@ -109,7 +109,8 @@ def test_files_and_folders(tmp_path, capsys):
 @pytest.mark.parametrize("spec", ["sort", "deepsort", "steady"])
 def test_tracks_of_a_file(tmp_path, spec, capsys):
     det = tmp_path / "det.txt"
-    det.write_text("".join(f"{i},-1,{100 + 2 * i},50,40,100,0.95\n{i},-1,300,50,40,100,0.97\n" for i in range(1, 31)) + "5,-1,10,10,0,5,0.9\n6,-1,nan,1,2,3,1\n")
+    good = "".join(f"{i},-1,{100 + 2 * i},50,40,100,0.95\n{i},-1,300,50,40,100,0.97\n" for i in range(1, 31))
+    det.write_text(good + "5,-1,10,10,0,5,0.9\n6,-1,nan,1,2,3,1\n")
     assert track(["--det", str(det), "--tracker", spec, "--out", str(tmp_path / "new" / "tracks.txt")]) == 0
     found = mot.read(tmp_path / "new" / "tracks.txt")
     assert set(found[:, 1]) == {1, 2} and found[-1, 0] == 30

@@ -77,7 +77,7 @@ def test_numbers_are_given_without_holes_to_those_who_are_shown():
 
 def test_steps_are_seconds_so_dropped_frames_do_not_matter():
     every, some = make("tracker", "steady"), make("tracker", "steady")
-    for i in range(0, 91):
+    for i in range(91):
         every.update(i / RATE, people(box(100 + 3 * i)))
         if i % 3 == 0 and i not in (30, 33, 60):
             tracks = some.update(i / RATE, people(box(100 + 3 * i)))

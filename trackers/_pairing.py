@@ -13,10 +13,10 @@ class Rounds:
         self.found = [np.zeros((2, 0), np.int64)]
 
     def take(self, people, boxes, value):
-        """Pair those of `people` (N,) bool and `boxes` (M,) bool that are free by the largest sum of value (N, M); -inf: never."""
+        """Pair those of `people` (N,) bool and `boxes` (M,) bool that are free by the largest sum of value(rows, columns) (n, m); -inf: never."""
         rows, columns = np.flatnonzero(people & self.free), np.flatnonzero(boxes & self.left)
         if len(rows) and len(columns):
-            pairs = assign(-value[np.ix_(rows, columns)])
+            pairs = assign(-value(rows, columns))
             rows, columns = rows[pairs[:, 0]], columns[pairs[:, 1]]
             self.free[rows] = self.left[columns] = False
             self.found.append(np.stack([rows, columns]))

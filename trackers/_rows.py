@@ -16,8 +16,9 @@ class Rows:
 
     def keep(self, rows):
         """Keep only these rows (N,) bool."""
-        for name in self.names:
-            setattr(self, name, getattr(self, name)[rows])
+        if not rows.all():
+            for name in self.names:
+                setattr(self, name, getattr(self, name)[rows])
 
     def add(self, **columns):
         """Append rows; every column is given, as an array or as one value for all of them."""

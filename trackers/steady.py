@@ -19,7 +19,7 @@ from trackers._rows import Rows
 BEGINS, STRONG, WEAK = 0.3, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
 SHOWN = 0.499  # least trust
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
-CLOSE = 0.4  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
+CLOSE = 0.3  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
 HEED = 0.2  # weight of the direction beside the overlap
 FAST, WENT = 0.3, 0.1  # heights a second, heights: from where on the direction counts in full
 ERROR, PUSH, SWELL = 0.05, 0.5, 0.2  # of a box; change of the velocity and of the growth in a second
@@ -34,8 +34,8 @@ def build(even=0.9, memory=2.0, recall=8.0, camera=True, embedder=None):
     """A tracker for one video.
 
     `even` is the score at which a box is as likely somebody as nobody: 0.5 for a detector whose scores are probabilities, more for one that is too
-    sure of itself. Who is unseen for `memory` seconds is lost; where looks are known (`embedder` names a network, trackers/_appearance.py) they bring people
-    back for `recall` seconds. `camera` False leaves the picture out.
+    sure of itself. Who is unseen for `memory` seconds is lost; where looks are known (`embedder` names a network, trackers/_appearance.py) they bring
+    people back for `recall` seconds. `camera` False leaves the picture out.
     """
     return Steady(even, memory, recall, CameraMotion() if camera else None, embedder)
 
@@ -104,10 +104,13 @@ class Steady:
         rounds, strong, recent = Rounds(len(people), len(boxes)), belief >= STRONG, people.away <= self.memory
         for who, which, (margin, least) in ((people.misses == 0, strong, NEAR), (recent, strong, FAR),
                                             (people.misses <= 2, ~strong & (belief >= WEAK - 1e-6), SURE)):
-            overlap = iou(wider(predicted, margin), wider(boxes, margin))
-            rounds.take(who, which, np.where(overlap >= least, overlap + bonus, -np.inf))
+            def near(rows, columns, margin=margin, least=least):
+                overlap = iou(wider(predicted[rows], margin), wider(boxes[columns], margin))
+                return np.where(overlap >= least, overlap + bonus[np.ix_(rows, columns)], -np.inf)
+            rounds.take(who, which, near)
         if features.any():
-            rounds.take(people.ids > 0, strong, np.where((alike >= ALIKE) & self._within_reach(measured), alike, -np.inf))
+            found = np.where((alike >= ALIKE) & self._within_reach(measured), alike, -np.inf)
+            rounds.take(people.ids > 0, strong, lambda rows, columns: found[np.ix_(rows, columns)])
         return *rounds.pairs(), rounds.left
 
     def _within_reach(self, measured):
