@@ -1,4 +1,4 @@
-"""Run by benchmarks/tracking.py with a Python that has the public package `trackers`: its trackers as they come, on MOTChallenge folders, boxes alone.
+"""Run by benchmarks/tracking.py with a Python that has the public package `trackers`: its trackers as they come, on MOTChallenge folders.
 
     python -P _public_trackers.py DATA OUT        writes OUT/<tracker>/<sequence>.txt
 """

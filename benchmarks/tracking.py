@@ -1,6 +1,6 @@
 """The trackers on MOTChallenge sequences, from the same detections and boxes alone: python -m benchmarks.tracking --data FOLDER [--public PYTHON]
 
-FOLDER holds <sequence>/det/det.txt, gt/gt.txt and seqinfo.ini. PYTHON is one that has the public package `trackers` (whose name is that of our folder,
+FOLDER holds <sequence>/det/det.txt, gt/gt.txt, seqinfo.ini. PYTHON is one that has the public package `trackers` (whose name is that of our folder,
 so it needs an environment of its own: pip install trackers); its SORT, ByteTrack, OC-SORT, BoT-SORT and C-BIoU then run as they come.
 """
 
