@@ -7,8 +7,8 @@ from core import parts
 from core.errors import InputError
 
 PRESETS = {
-    "bundled": {"detector": "centernet", "tracker": "sort:max_age=30,min_hits=2", "pose": "body21", "lifter": "tcn"},
-    "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "sort:max_age=30,min_hits=2", "pose": "keypointrcnn",
+    "bundled": {"detector": "centernet", "tracker": "steady:even=0.5", "pose": "body21", "lifter": "tcn"},
+    "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "steady", "pose": "keypointrcnn",
                  "lifter": "tcn:weights=videopose3d-detectron-coco,arc=3,3,3,3,3"},
     "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "sort:max_age=30,min_hits=2", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
     "mppe": {"detector": "centernet", "tracker": "sort:max_age=30,min_hits=2", "pose": "posenet:weights=posenet-muco,root=rootnet-muco",
