@@ -61,26 +61,50 @@ def chunks(iterator, size):
     raise broken
 
 
-def perceive(frames, made, camera, stages, detect_every=1, seen=0, used_ids=0):
-    """Observations of an iterator of Frames, in order, a list for each batch.
+class Watched:
+    """A video that is being looked at: its camera, its tracker, and how often and how far it was looked at.
 
-    Between two looks of the detector the tracker predicts. In a continued run `seen` frames were observed before (the rhythm of looking
-    goes on from there) and the identities up to `used_ids` are taken: motion.py joins people across the cut.
+    In a continued run `seen` frames were observed before (the rhythm of looking goes on from there) and the identities up to `used_ids` are
+    taken: motion.py joins people across the cut.
     """
-    tracker = parts.make("tracker", made.tracker)
+
+    def __init__(self, made, camera, detect_every=1, seen=0, used_ids=0):
+        self.camera, self.detect_every, self.seen, self.used_ids = camera, detect_every, seen, used_ids
+        self.tracker = parts.make("tracker", made.tracker)
+
+    def looked(self, frames):
+        """Which of the next `frames` the detector looks at: their positions. Between two looks the tracker predicts."""
+        return [i for i in range(len(frames)) if (self.seen + i) % self.detect_every == 0]
+
+    def track(self, frames, found):
+        """The Tracks of the next frames from {position: Detections} of those that were looked at."""
+        self.seen += len(frames)
+        return [inside(self.tracker.update(f.time, found.get(i), f.image), self.camera, self.used_ids) for i, f in enumerate(frames)]
+
+
+def perceive(frames, made, camera, stages, detect_every=1, seen=0, used_ids=0):
+    """Observations of an iterator of Frames of one video, in order, a list for each batch. See Watched for the options."""
+    watched = Watched(made, camera, detect_every, seen, used_ids)
     for batch in chunks(stages.timed("decode", frames), made.batch):
-        looked = [i for i in range(len(batch)) if (seen + i) % detect_every == 0]
-        with stages("detect"):
-            found = dict(zip(looked, detect(made.detector, [batch[i] for i in looked]), strict=True)) if looked else {}
-        if made.embedder:
-            with stages("looks"):
-                found = with_features(made.embedder, batch, found)
-        with stages("track"):
-            tracks = [inside(tracker.update(frame.time, found.get(i), frame.image), camera, used_ids) for i, frame in enumerate(batch)]
-        with stages("pose"):
-            poses = pose_people(made.pose, batch, tracks, camera)
-        seen += len(batch)
-        yield [Observation(f.index, f.time, t, p, t.features) for f, t, p in zip(batch, tracks, poses, strict=True)]
+        yield look([(watched, batch)], made, stages)[0]
+
+
+def look(batches, made, stages):
+    """The Observations of the next frames of several videos, pairs of (Watched, Frames): a list for each. All share the networks' batches."""
+    looked = [(k, i) for k, (watched, frames) in enumerate(batches) for i in watched.looked(frames)]
+    with stages("detect"):
+        found = dict(zip(looked, detect(made.detector, [batches[k][1][i] for k, i in looked]), strict=True)) if looked else {}
+    if made.embedder:
+        with stages("looks"):
+            frames = {(k, i): batches[k][1][i] for k, i in looked}
+            found = with_features(made.embedder, frames, found)
+    with stages("track"):
+        tracks = [watched.track(frames, {i: found[n, i] for n, i in looked if n == k}) for k, (watched, frames) in enumerate(batches)]
+    with stages("pose"):
+        cameras = [watched.camera for watched, frames in batches for _ in frames]
+        poses = iter(pose_people(made.pose, [f for _, frames in batches for f in frames], [t for rows in tracks for t in rows], cameras))
+    return [[Observation(f.index, f.time, t, next(poses), t.features) for f, t in zip(frames, rows, strict=True)]
+            for (_, frames), rows in zip(batches, tracks, strict=True)]
 
 
 def detect(detector, frames):
@@ -104,9 +128,9 @@ def inside(tracks, camera, used_ids=0):
     return replace(kept, ids=kept.ids + used_ids)
 
 
-def pose_people(pose, frames, tracks, camera):
+def pose_people(pose, frames, tracks, cameras):
     """Poses of the tracks of every frame; frames without people are not handed to the network."""
     busy = [i for i, people in enumerate(tracks) if len(people)]
-    found = pose([frames[i].image for i in busy], [tracks[i].boxes for i in busy], [camera] * len(busy)) if busy else []
+    found = pose([frames[i].image for i in busy], [tracks[i].boxes for i in busy], [cameras[i] for i in busy]) if busy else []
     rows = dict(zip(busy, found, strict=True))
     return [rows.get(i) or Poses.empty(pose.skeleton) for i in range(len(frames))]

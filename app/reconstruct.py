@@ -1,6 +1,6 @@
 """Tracks -> motion: the lifted pose of every frame, smooth, with constant bones, placed in space, in an upright world.
 
-`reconstruct` sees a whole video; `reconstruct_causal` gives for every frame what the live view would have shown.
+Every frame is seen with its past and future; past.py gives what the live view would have shown.
 """
 
 from dataclasses import replace
@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
-from app.causal import CausalReconstructor, skeleton_of
-from app.join import ROWS
+from app.causal import skeleton_of
 from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
 from core.geometry import rays
 from core.protocols import Lifted
-from core.records import Motion, Track
+from core.records import Motion
 from core.skeletons import convert
 from lifters.none import NoLifter
 
@@ -44,28 +43,6 @@ def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height
         lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
         placed[number] = _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
     return Motion(info, camera, upright(placed.values(), skeleton2d, skeleton), skeleton2d, skeleton, placed)
-
-
-def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
-    """The Motion of an iterable of Observations by the live rules: every frame from the frames before it, nothing joined, nothing filled.
-
-    Its joints and roots up to a frame are those of the video cut there. `world_from_camera` is the one known at the end; `Motion.world_at`
-    gives the one that was known at a frame.
-    """
-    live, rows, worlds = CausalReconstructor(info, camera, lifter, skeleton2d, smooth=smooth, height=height), {}, []
-    for observation in observations:
-        now = live.step(observation)
-        for number, track in now.tracks.items():
-            rows.setdefault(number, []).append(track)
-        if not worlds or not np.array_equal(worlds[-1][1], now.world_from_camera):
-            worlds.append((observation.frame, now.world_from_camera))
-    tracks = {number: _stacked(rows[number]) for number in sorted(rows)}
-    history = (np.array([frame for frame, _ in worlds]), np.stack([world for _, world in worlds])) if worlds else None
-    return Motion(info, camera, live.world, skeleton2d, live.skeleton3d, tracks, history)
-
-
-def _stacked(rows):
-    return Track(rows[0].id, **{name: np.concatenate([getattr(row, name) for row in rows]) for name in ROWS})
 
 
 def upright(tracks, skeleton2d, skeleton3d):
