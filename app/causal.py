@@ -40,7 +40,7 @@ class CausalReconstructor:
         self.people = {number: person for number, person in self.people.items() if time - person.seen < PAUSE}
         for number in ids:
             self.people.setdefault(number, _Person(self)).seen = time
-        places = self._place(ids, time, *self._lift(ids, time, poses)) if ids else []
+        places = self._place(ids, time, *self._lift(ids, time, poses), poses.root_depth) if ids else []
         self._look_around(time, ids, places, poses)
         tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
         return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
@@ -53,17 +53,22 @@ class CausalReconstructor:
         else:
             points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
             windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
-            joints, sigma = self.lifter(windows, [self.camera] * len(ids))
+            joints, sigma, _ = self.lifter(windows, [self.camera] * len(ids))
         points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.skeleton3d)
         weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
         return joints.astype(np.float64), weights, rays(points, self.camera)
 
-    def _place(self, ids, time, joints, weights, plane):
-        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown."""
+    def _place(self, ids, time, joints, weights, plane, given):
+        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown.
+
+        `given` (N,) m is the root's depth by the pose network, or None; where it is not known the fit of the joints to the picture says it.
+        """
         people = [self.people[number] for number in ids]
         joints = np.stack([person.body(time, pose) for person, pose in zip(people, joints, strict=True)])
         root, known = fit_root(joints, plane, weights)
-        depth = np.array([person.depth(time, z) for person, z in zip(people, np.where(known > 0, root[:, 2], np.nan), strict=True)])
+        seen = np.where(known > 0, root[:, 2], np.nan)
+        seen = seen if given is None else np.where(given > 0, given, seen)
+        depth = np.array([person.depth(time, z) for person, z in zip(people, seen, strict=True)])
         root = lateral(joints, plane, weights, depth)
         return [(pose, person.lateral(time, place)) for person, pose, place in zip(people, joints, root, strict=True)]
 

@@ -40,7 +40,7 @@ def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth
         for rows in stretches:
             lifted, doubt = _lift(track, rows, info, camera, lifter, skeleton2d)
             weights = np.nan_to_num(trust[rows]) ** 2 / doubt
-            joints[rows], root[rows] = _place(lifted, track.times[rows], plane[rows], weights, skeleton, smooth, height)
+            joints[rows], root[rows] = _place(lifted, track.times[rows], plane[rows], weights, track.root[rows, 2], skeleton, smooth, height)
             closed += [(int(track.frames[rows[i]]), track.id, window)
                        for i, window in _windows_closed(joints[rows], root[rows], track.times[rows], trust[rows], skeleton)]
         tracks[track.id] = replace(track, joints3d=joints, root=root)
@@ -75,8 +75,8 @@ def _windows(poses, times, lifter, fps):
         yield np.concatenate([seen, np.repeat(seen[:, -1:], field - past, 1)], 1).astype(np.float32)
 
 
-def _place(joints, times, plane, weights, skeleton, smooth, height):
-    """Joints (T, J, 3) with the body's bones, and the root (T, 3), both filtered; NaN where unknown."""
+def _place(joints, times, plane, weights, given, skeleton, smooth, height):
+    """Joints (T, J, 3) with the body's bones, and the root (T, 3), both filtered; NaN where unknown. `given` (T,) m is the pose network's depth."""
     whole = np.isfinite(joints).all((1, 2))
     known = joints[whole] if not smooth else _filtered(OneEuro(**JOINTS), times[whole], joints[whole])
     known = with_bones(known, skeleton, _running_mean(_lengths(known, skeleton)))
@@ -85,7 +85,7 @@ def _place(joints, times, plane, weights, skeleton, smooth, height):
     joints = np.full_like(joints, np.nan)
     joints[whole] = known
     root, sure = fit_root(joints, plane, weights)
-    depth = np.where(sure > 0, root[:, 2], np.nan)
+    depth = np.where(given > 0, given, np.where(sure > 0, root[:, 2], np.nan))
     depth = np.exp(_filtered(OneEuro(**DEPTH), times, np.log(depth)[:, None]))[:, 0] if smooth else depth
     root = lateral(joints, plane, weights, depth)
     return joints, np.column_stack([_filtered(OneEuro(**LATERAL), times, root[:, :2]), depth]) if smooth else root

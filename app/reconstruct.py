@@ -14,6 +14,7 @@ from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
 from core.geometry import rays
+from core.protocols import Lifted
 from core.records import Motion
 from core.skeletons import convert
 from lifters.none import NoLifter
@@ -22,10 +23,11 @@ JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz
 
 
 class _Lift(NamedTuple):
-    """joints (T, J, 3) m root-relative in camera axes, weights (T, J) of the joints in the fit of the root."""
+    """joints (T, J, 3) m root-relative in camera axes, weights (T, J) of the joints in the fit of the root, depth (T,) m of the root or NaN."""
 
     joints: np.ndarray
     weights: np.ndarray
+    depth: np.ndarray
 
 
 def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
@@ -61,29 +63,29 @@ def segments(times):
 
 def _taken_over(track, skeleton):
     """The pose network's own 3D."""
-    return _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], np.nan_to_num(track.scores))
+    return _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], np.nan_to_num(track.scores), track.root[:, 2])
 
 
 def _lift_track(track, camera, lifter, skeleton2d):
     points, scores = convert(track.points, track.scores, skeleton2d, lifter.skeleton_in)
     scores = np.where(np.isfinite(points).all(-1), np.nan_to_num(scores), 0)
     parts = [_lift_segment(points[part], scores[part], track.times[part], camera, lifter) for part in segments(track.times)]
-    joints = np.concatenate([joints for joints, _ in parts])
-    sigma = np.concatenate([sigma for _, sigma in parts])
+    joints, sigma, depth = (np.concatenate(column) for column in zip(*parts, strict=True))
     _, weights = convert(track.points, track.scores, skeleton2d, lifter.skeleton_out)
-    return _Lift(joints.astype(np.float32), np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2).astype(np.float32))
+    depth = np.where(np.isfinite(track.root[:, 2]), track.root[:, 2], depth)  # the pose network saw the picture
+    return _Lift(joints.astype(np.float32), np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2).astype(np.float32), depth)
 
 
 def _lift_segment(points, scores, times, camera, lifter):
-    """Joints (T, J, 3) and sigma (T, J) of one stretch, lifted at an even frame rate that the lifter knows."""
+    """Joints (T, J, 3), sigma (T, J) and the root's depth (T,) of one stretch, lifted at an even frame rate that the lifter knows."""
     grid = _lifting_times(times, getattr(lifter, "fps_range", (0, np.inf)))
     if grid is None:
         lifted = lifter.sequence(points, scores, camera)
-        joints, sigma = lifted.joints, lifted.sigma
     else:
         lifted = lifter.sequence(interpolate(grid, times, points), interpolate(grid, times, scores), camera)
-        joints, sigma = interpolate(times, grid, lifted.joints), None if lifted.sigma is None else interpolate(times, grid, lifted.sigma)
-    return joints, np.zeros(joints.shape[:2]) if sigma is None else sigma
+        lifted = Lifted(*(None if part is None else interpolate(times, grid, part) for part in lifted))
+    sigma = np.zeros(lifted.joints.shape[:2]) if lifted.sigma is None else lifted.sigma
+    return lifted.joints, sigma, np.full(len(sigma), np.nan) if lifted.root is None else lifted.root[:, 2]
 
 
 def _lifting_times(times, fps_range):
@@ -111,8 +113,8 @@ def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     if height is not None:
         joints = joints * np.float32(height / stature(joints[whole], skeleton))
     points, _ = convert(track.points, track.scores, skeleton2d, skeleton)
-    plane = rays(points, camera).astype(np.float32)
-    root = np.concatenate([_root(joints[p], plane[p], lift.weights[p], track.times[p], track.root[p, 2], smooth) for p in parts])
+    plane, depth = rays(points, camera).astype(np.float32), lift.depth if height is None else track.root[:, 2]
+    root = np.concatenate([_root(joints[p], plane[p], lift.weights[p], track.times[p], depth[p], smooth) for p in parts])
     return replace(track, joints3d=joints, root=root)
 
 
@@ -126,7 +128,7 @@ def _smoothed(joints, times, parts):
 
 
 def _root(joints, plane, weights, times, depth, smooth):
-    """The root (T, 3) of one stretch. `depth` (T,) m is the pose network's, NaN where it has none."""
+    """The root (T, 3) of one stretch. `depth` (T,) m is that of a network, NaN where none gave it."""
     root, known = fit_root(joints, plane, weights)
     if np.isfinite(depth).any():
         root[:, 2], known = depth, np.ones(len(depth))

@@ -7,9 +7,12 @@ from core import parts
 from core.errors import InputError
 
 PRESETS = {
-    "bundled": {"detector": "centernet", "tracker": "sort:max_age=30,min_hits=2", "pose": "body21", "lifter": "tcn"},
-    "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "sort:max_age=30,min_hits=2", "pose": "keypointrcnn",
+    "bundled": {"detector": "centernet", "tracker": "steady:even=0.5", "pose": "body21", "lifter": "tcn"},
+    "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "steady", "pose": "keypointrcnn",
                  "lifter": "tcn:weights=videopose3d-detectron-coco,arc=3,3,3,3,3"},
+    "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "steady", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
+    "mppe": {"detector": "centernet", "tracker": "steady:even=0.5", "pose": "posenet:weights=posenet-muco,root=rootnet-muco",
+             "lifter": "none"},
 }
 PORT = 8080  # of a live run's page
 LAYOUTS = ("side", "overlay", "3d")
@@ -86,7 +89,7 @@ class Settings:
     def spec(self, kind):
         """The spec of a part ("detector", "tracker", "pose", "lifter"): the one given, else the preset's; the causal twin for a causal run."""
         given = getattr(self, kind)
-        if given is None and kind == "lifter" and self.causal and self.preset == "bundled":
+        if given is None and kind == "lifter" and self.causal and PRESETS[self.preset]["lifter"] == "tcn":
             return "tcn:weights=lifter-tcn27-causal"
         return given or PRESETS[self.preset][kind]
 

@@ -24,11 +24,11 @@ class Average(torch.nn.Module):
     def update(self, model):
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        for mine, new in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(new, 1 - decay)
-            else:
-                mine.copy_(new)
+        mine, new = self.model.state_dict(), model.state_dict()
+        moving = [name for name, value in mine.items() if value.dtype.is_floating_point]
+        torch._foreach_lerp_([mine[name] for name in moving], [new[name] for name in moving], 1 - decay)
+        for name in mine.keys() - set(moving):
+            mine[name].copy_(new[name])
 
 
 def rate(progress, warmup=0.02, last=0.01):
