@@ -44,6 +44,11 @@ class Live:
         self.watched = Rhythm(made, camera, settings.detect_every)
         self.people = CausalReconstructor(info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
 
+    @property
+    def looking(self):
+        """Seconds spent so far in what is done only when the detector looks."""
+        return self.stages.seconds["detect"] + self.stages.seconds["looks"]
+
     def see(self, frame):
         """The Motion of one Frame: a Track of one row for everybody in it."""
         [[observation]] = look([(self.watched, [frame])], self.made, self.stages)
@@ -88,9 +93,9 @@ def watch(shots, info, live, show, limit=None, clock=time):
             if frame is None:
                 going = show.idle()
             else:
-                looked = live.stages.seconds["detect"]
+                looked = live.looking
                 going = show.frame(shot, frame, live.see(frame), clock)
-                looked = live.stages.seconds["detect"] - looked
+                looked = live.looking - looked
                 interval = (shot.time - before.time) / (shot.index - before.index) if before else float(1 / info.fps)
                 live.watched.spent(looked, clock.monotonic() - began - looked, interval)
                 before = shot
