@@ -183,7 +183,7 @@ def test_a_stream_over_the_network_until_ctrl_c(tmp_path):
     assert code == 130 and "what was recorded is kept" in said and "Traceback" not in said
     with av.open(str(tmp_path / "out.mp4")) as file:
         times = [float(frame.pts * frame.time_base) for frame in file.decode(video=0)]
-    assert len(times) > 10 and max(np.diff(times)) > 0.2 and export.load(tmp_path / "out.npz").tracks
+    assert len(times) > 2 and max(np.diff(times)) > 0.2 and export.load(tmp_path / "out.npz").tracks
 
 
 class TwoPeople:
