@@ -2,6 +2,7 @@
 # make demo VIDEO=in.mp4 OUTPUT=out.gif     on a clip of one's own
 # make test                          style, a run from a video to a GIF, all tests
 # make training                      what training the bundled weights needs besides
+# make ray                           what folder runs on many machines need besides
 
 VENV ?= .venv
 PYTHON_IN := $(VENV)/bin/python
@@ -10,7 +11,7 @@ ARGS ?=
 export MPLBACKEND ?= Agg
 SAMPLE := build/sample.mp4
 
-.PHONY: demo test lint run-sample training lock
+.PHONY: demo test lint run-sample training ray lock
 .DELETE_ON_ERROR:
 
 ifdef VIDEO
@@ -45,6 +46,9 @@ $(VENV)/installed: requirements.lock .ci/venv
 
 training: $(VENV)/installed
 	.ci/venv $(VENV) requirements-training.txt --no-deps
+
+ray: $(VENV)/installed
+	.ci/venv $(VENV) requirements-ray.txt
 
 # Newest versions inside the ranges of pyproject.toml, for Python 3.11, whose versions serve 3.12 and 3.13 too.
 lock:

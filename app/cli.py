@@ -55,6 +55,17 @@ def parser():
     group.add_argument("--record", metavar="OUT", help="record the drawn pictures, as --output does for a live source")
     group.add_argument("--record-dir", metavar="DIR", help="where recordings go that are started on the page")
     group.add_argument("--reconnect", type=float, metavar="S", help="wait for a lost camera or stream so long")
+    group = p.add_argument_group("a folder of videos")
+    group.add_argument("--folder", metavar="DIR", help="all videos in it, also in folders below; with --resume those that are not done")
+    group.add_argument("--output-dir", metavar="DIR", help="where results go, in a tree of the same shape")
+    group.add_argument("--pattern", metavar="GLOB", help="only these, for example '**/*.mp4'")
+    group.add_argument("--format", dest="formats", type=words, metavar="LIST", help="made of each: gif,mp4,webm,npz,json,csv,txt,npy (mp4,npz)")
+    group.add_argument("--workers", type=int, metavar="N", help="processes that work on them (1)")
+    group.add_argument("--gpus", type=ids, metavar="LIST", help="one worker for each of these GPUs, for example 0,1")
+    group.add_argument("--together", type=int, metavar="N", help="videos of a worker whose frames share batches (1, on a GPU 4)")
+    group.add_argument("--engine", metavar="local|ray", help="processes of this machine, or a Ray cluster")
+    group.add_argument("--address", metavar="HOST:PORT|auto", help="of the Ray cluster; without it one on this machine is begun")
+    group.add_argument("--chunk", type=float, metavar="S", help="on Ray, look at longer videos in pieces of so many seconds (600, 0 = never)")
     group = p.add_argument_group("which frames")
     group.add_argument("--start", type=float, metavar="S", help="begin here")
     group.add_argument("--end", type=float, metavar="S", help="end before this")
@@ -102,6 +113,10 @@ def rate(text):
     return Fraction(text)
 
 
+def words(text):
+    return tuple(text.split(","))
+
+
 def ids(text):
     return tuple(int(number) for number in text.split(","))
 
@@ -144,10 +159,26 @@ def _streams(source):
     return source is not None and "://" in source and video.is_live(source)
 
 
+def run_folder(settings, asked):
+    """The folder run; its exit code."""
+    from app import batch
+    from app.folder import Request
+
+    names = {field.name for field in dataclasses.fields(Request)}
+    for name in ("folder", "output_dir"):
+        if name not in asked:
+            raise InputError(f"--{name.replace('_', '-')} is missing: a folder run needs --folder IN and --output-dir OUT")
+    if odd := sorted(set(asked) - names - {"resume"}):
+        raise InputError(f"--{odd[0]} does not go with --folder; --format says what is made of each video")
+    return batch.run(settings, Request(**{name: value for name, value in asked.items() if name in names}))
+
+
 def main(argv=None):
     """Run and return the exit code; the user's faults are one line on stderr."""
     try:
         settings, asked = parse(sys.argv[1:] if argv is None else argv)
+        if "folder" in asked or "output_dir" in asked:
+            return run_folder(settings, asked)
         if (live := live_options(asked)) is not None:
             from app import live as live_run
 

@@ -7,6 +7,7 @@ from app.formats import coco, csv, mot, npz, videopose
 from core.errors import InputError
 
 _WRITERS = {".npz": npz.write, ".json": coco.write, ".csv": csv.write, ".txt": mot.write, ".npy": videopose.write}
+SUFFIXES = tuple(_WRITERS)
 
 
 def check_export(path):

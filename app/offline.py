@@ -119,12 +119,12 @@ def _motion(source, info, settings, made, path, stages):
     with store.open_log(path, made.pose.skeleton, fingerprint, resume=settings.resume) as log:
         ending = observe(frames, info, settings, made, camera, log, stages)
         with stages("motion"):
-            motion = _reconstruct(log, info, camera, settings, made)
+            motion = motion_of(log, info, camera, settings, made)
     return motion, ending
 
 
-def _reconstruct(log, info, camera, settings, made):
-    """Observations -> Motion: with past and future, or by the live rules."""
+def motion_of(log, info, camera, settings, made):
+    """The Motion of a log of observations: with past and future, or by the live rules."""
     if settings.causal:
         return reconstruct_causal(log.read(), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
     tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people)

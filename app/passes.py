@@ -1,6 +1,6 @@
 """The two passes over a source: look at its frames, and draw the motion over them. How each one ended is said, not raised."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Ending(NamedTuple):
 def observe(frames, info, settings, made, camera, log, stages):
     """Pass 1: append what is seen in every frame to the log; returns the Ending. A break or Ctrl-C ends it; everything before is kept."""
     every = settings.looking_every(info.fps / settings.stride)
-    bar = tqdm(total=_expected(info, settings), initial=log.frames, unit="frame", desc="analyse", disable=settings.quiet)
+    bar = tqdm(total=expected(info, settings), initial=log.frames, unit="frame", desc="analyse", disable=settings.quiet)
     try:
         with bar, closing(prefetch(frames, 2 * made.batch)) as ahead:
             for _ in range(log.frames):
@@ -48,7 +48,7 @@ def observe(frames, info, settings, made, camera, log, stages):
     return Ending(log.frames)
 
 
-def _expected(info, settings):
+def expected(info, settings):
     """The number of frames that will be processed, None when the container does not say."""
     if info.frames is None:
         return settings.limit
@@ -94,9 +94,10 @@ def _samples(painter, source, settings):
     if source is None:
         yield from (painter.draw(frame.image, frame.index) for frame in islice(_blank(painter.motion), 0, None, 16))
         return
-    step = settings.stride * max(1, (_expected(video.probe(source, settings.fps), settings) or 0) // PALETTE_FRAMES)
-    for frame in video.frames(source, **settings.range() | {"stride": step, "limit": PALETTE_FRAMES}):
-        yield painter.draw(frame.image, frame.index)
+    step = settings.stride * max(1, (expected(video.probe(source, settings.fps), settings) or 0) // PALETTE_FRAMES)
+    with suppress(video.BrokenVideo):  # the colours of what can be read
+        for frame in video.frames(source, **settings.range() | {"stride": step, "limit": PALETTE_FRAMES}):
+            yield painter.draw(frame.image, frame.index)
 
 
 def _blank(motion):

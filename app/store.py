@@ -58,12 +58,13 @@ class ObservationLog:
         """Every Observation, one at a time. Features are the means of tracks, given in frames where one begins: averaging gives them back."""
         self._snapshot()
         self._file.flush()
-        waiting = set(self._means)
+        means = self.features()
+        waiting = set(means)
         with self.path.open("rb") as file:
             for kind, data, _ in _records(file):
                 if kind == b"F":
                     frame, time, tracks, poses = _unpack(data, self.skeleton)
-                    yield Observation(frame, time, tracks, poses, _due_features(tracks.ids, self._means, waiting))
+                    yield Observation(frame, time, tracks, poses, due_features(tracks.ids, means, waiting))
 
     def features(self):
         """{track id: mean appearance (D,)} of the tracks that have one."""
@@ -188,11 +189,11 @@ def _unpack_features(data):
         place += 4 * size
 
 
-def _due_features(ids, means, waiting):
+def due_features(ids, means, waiting):
     """The mean features (N, D) of everybody in a frame where somebody appears first (who then waits no longer), else None."""
     due = waiting & set(ids.tolist())
     if not due:
         return None
     waiting -= due
-    nobody = np.full(len(means[next(iter(due))][1]), np.nan)
-    return np.stack([means[number][1] if number in means else nobody for number in ids.tolist()])
+    nobody = np.full(len(means[next(iter(due))]), np.nan)
+    return np.stack([means.get(number, nobody) for number in ids.tolist()])

@@ -6,6 +6,7 @@ import torch
 
 import weights
 from core.errors import InputError
+from core.networks import fuse
 from core.records import Detections, Frame, Tracks
 from trackers import _appearance as appearance
 from trackers._embednet import EmbedNet
@@ -17,7 +18,7 @@ def files(tmp_path_factory):
     """Files of untrained networks of both kinds."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("looks")
-    weights.save(folder / "ours.safetensors", EmbedNet().eval().state_dict(), {"network": "EmbedNet"})
+    weights.save(folder / "ours.safetensors", fuse(EmbedNet()).state_dict(), {"network": "EmbedNet"})
     torch.save({"net_dict": ReIdNet((8, 8, 16, 16), 8, 5).state_dict(), "acc": 0.5, "epoch": 3}, folder / "ckpt.t7")
     weights.save(folder / "other.safetensors", {"a": torch.zeros(2)}, {"network": "Other"})
     return folder

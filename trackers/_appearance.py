@@ -35,7 +35,7 @@ def build_embedder(name, device="auto", half=False):
         return Embedder(*_onnx(path))
     state, header = files.load(path)
     if header.get("network") == "EmbedNet":
-        network, crops = files.load_strict(EmbedNet(), state, name), Crops(SIZE, whole, normalised)
+        network, crops = files.load_strict(fuse(EmbedNet()), state, name), Crops(SIZE, whole, normalised)
     elif "layer4.1.conv2.weight" in state and "classifier.4.weight" in state:
         network, crops = files.load_strict(sized_like(state), state, name), Crops((64, 128), inside, unscaled)
     else:
