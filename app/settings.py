@@ -7,10 +7,10 @@ from core import parts
 from core.errors import InputError
 
 PRESETS = {
-    "bundled": {"detector": "centernet", "tracker": "steady:even=0.5", "pose": "body21", "lifter": "tcn"},
+    "bundled": {"detector": "centernet", "tracker": "steady:even=0.5,embedder=appearance-embednet", "pose": "body21", "lifter": "tcn"},
     "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "steady", "pose": "keypointrcnn",
                  "lifter": "tcn:weights=videopose3d-detectron-coco,arc=3,3,3,3,3"},
-    "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "steady", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
+    "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "steady:even=0.5", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
     "mppe": {"detector": "centernet", "tracker": "steady:even=0.5", "pose": "posenet:weights=posenet-muco,root=rootnet-muco",
              "lifter": "none"},
 }
