@@ -9,7 +9,8 @@ import torch
 
 import weights
 from app.motion import assemble
-from app.reconstruct import reconstruct, reconstruct_causal
+from app.past import reconstruct_causal
+from app.reconstruct import reconstruct
 from core import parts
 from core.errors import InputError
 from core.geometry import project
