@@ -61,24 +61,13 @@ class Sampler(Draw):
         if not vary:
             zoom = (self.stature[clip] / STATURE).float()[:, None, None]
             return joints * zoom[..., None], root * zoom
-        return self._other_body(*self._mirrored(self._mixed(joints), root))
+        return self._other_body(*self._mirrored(joints, root))
 
     def _ends(self, middle, limit, step, sign):
         """Let one track in five begin (sign -1) or end (1) inside the window."""
         cut = middle + sign * self.rand(len(middle)) * self.field * step
         inner = torch.maximum(cut, limit) if sign < 0 else torch.minimum(cut, limit)
         return torch.where(self.chance(0.2, len(middle)), inner, limit)
-
-    def _mixed(self, joints, share=0.5):
-        """In a `share` of the windows the upper body does what somebody else's does, facing the same way: far more motions than were recorded."""
-        hips = [window[:, :, BODY21.index("left_hip")] - window[:, :, BODY21.index("right_hip")] for window in (joints, joints.roll(1, 0))]
-        mine, theirs = (torch.atan2(hip[..., 1], hip[..., 0]) for hip in hips)
-        cosine, sine = (mine - theirs).cos()[..., None], (mine - theirs).sin()[..., None]
-        x, y, z = joints.roll(1, 0).unbind(-1)
-        other = torch.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
-        upper = torch.tensor([not any(part in name for part in ("hip", "knee", "ankle", "pelvis")) for name in BODY21.joints], device=self.device)
-        chosen = self.chance(share, len(joints))[:, None, None] & upper
-        return torch.where(chosen[..., None], other, joints)
 
     def _mirrored(self, joints, root):
         flip = self.chance(0.5, len(joints))
