@@ -14,8 +14,11 @@ from poses._senet import SENet
 TRUNK = {"blocks": (1, 1, 1, 1), "planes": (4, 8, 8, 16), "stem": 8}
 
 
-def lively(network, seed=0):
-    """The network with random weights, statistics of batch normalisation as after some training, in evaluation mode."""
+def lively(build, seed=0):
+    """The network that `build` makes, with the same random weights every time, statistics of batch normalisation as after some training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build()
     generator = torch.Generator().manual_seed(seed)
     for name, value in network.state_dict().items():
         if name.endswith("running_var"):
@@ -26,32 +29,32 @@ def lively(network, seed=0):
 
 
 def posenet(joints=18):
-    return lively(PoseNet(joints, channels=8, **TRUNK))
+    return lively(lambda: PoseNet(joints, channels=8, **TRUNK))
 
 
 def rootnet(gamma=1.0):
     """A RootNet that says `gamma` of everybody, more or less."""
-    network = lively(RootNet(channels=8, **TRUNK))
+    network = lively(lambda: RootNet(channels=8, **TRUNK))
     network.root.depth_layer.weight.data.mul_(0.01)
     network.root.depth_layer.bias.data.fill_(gamma)
     return network
 
 
 def senet(joints=17):
-    return lively(SENet(joints, blocks=(1, 1, 1, 1), widths=(8, 8, 16, 16), planes=(8, 8, 8, 16), groups=2, reduction=4, stem=8, channels=8))
+    return lively(lambda: SENet(joints, blocks=(1, 1, 1, 1), widths=(8, 8, 16, 16), planes=(8, 8, 8, 16), groups=2, reduction=4, stem=8, channels=8))
 
 
 def upper():
-    return lively(SemGCN(PARENTS, 3, 3, channels=8, blocks=2, groups=GROUPS))
+    return lively(lambda: SemGCN(PARENTS, 3, 3, channels=8, blocks=2, groups=GROUPS))
 
 
 def lower():
-    return lively(LinearModel(48, 48, size=16, slope=LEAK))
+    return lively(lambda: LinearModel(48, 48, size=16, slope=LEAK))
 
 
 def dla():
     """A DLA34 that sees people of some 6 cells here and there."""
-    network = lively(DLA34(classes=3, channels=(4, 4, 8, 8, 8, 16), head=8))
+    network = lively(lambda: DLA34(classes=3, channels=(4, 4, 8, 8, 8, 16), head=8))
     network.wh[2].bias.data.fill_(6.0)
     return network
 
