@@ -197,10 +197,10 @@ def test_the_rate_rises_then_falls():
 
 
 def test_sizes_take_their_share_of_the_budget():
-    plan = pose.stages("96x128:0.6,192x256:0.4")
-    assert [pose.size_at(p, plan) for p in (0, 0.59, 0.6, 1.0)] == [(96, 128), (96, 128), (192, 256), (192, 256)]
+    plan = loop.stages("96x128:0.6,192x256:0.4")
+    assert [loop.size_at(p, plan) for p in (0, 0.59, 0.6, 1.0)] == [(96, 128), (96, 128), (192, 256), (192, 256)]
     with pytest.raises(InputError, match="multiples of 32"):
-        pose.stages("144x192")
+        loop.stages("144x192")
 
 
 def test_calibration_makes_scores_true():

@@ -14,8 +14,9 @@ from core.networks import MEAN, STD, fuse, pick_device
 from trackers._embednet import SIZE, EmbedNet
 from training import augment, graphs, looks
 from training.gallery import Gallery
-from training.loop import Run
-from training.pose import Batches, gather, groups, start_trunk
+from training.loop import Batches, Run
+from training.pose import gather
+from training.start import groups, start_trunk
 
 TEMPERATURE = 0.07
 LIKENESS = 0.5  # weight of the loss against the teacher's likenesses

