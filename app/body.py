@@ -23,12 +23,12 @@ def bone_lengths(joints, skeleton, weights=None):
 
 
 def with_bones(joints, skeleton, lengths):
-    """Joints (T, J, 3) with their directions kept and bones of these lengths (J,), chained from the root outwards."""
+    """Joints (T, J, 3) with their directions kept and bones of these lengths, (J,) or (T, J), chained from the root outwards."""
     rebuilt = np.array(joints)
     for parent, child in skeleton.bones:
         bone = joints[:, child] - joints[:, parent]
         size = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-9)
-        rebuilt[:, child] = rebuilt[:, parent] + bone * (lengths[child] / size)
+        rebuilt[:, child] = rebuilt[:, parent] + bone * (lengths[..., child, None] / size)
     return rebuilt
 
 

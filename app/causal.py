@@ -1,6 +1,6 @@
-"""The live rules: every frame is reconstructed from itself and the frames before it.
+"""The live rules, frame by frame: every frame is reconstructed from itself and the frames before it, in memory that does not grow.
 
-The live view and `--causal` runs of files use this one class, so both give the same for the same frames.
+The same rules for the whole tracks of a file, `--causal`, are in past.py.
 """
 
 from collections import deque
@@ -17,6 +17,7 @@ from core.skeletons import conversion, convert
 from lifters.none import NoLifter
 
 PAUSE = 1.0  # s out of sight after which a person begins anew
+RECENT = 30  # steps of a person whose median is the rate of the frames
 REMEMBERED = 400  # windows of half a second of one person that decide on the world
 SETTLED = 300  # frames after which a body's size is an average over the last so many
 JOINTS = {"cutoff": 1.7, "beta": 4.5}  # One-Euro: Hz, and Hz for each m/s
@@ -39,7 +40,7 @@ class CausalReconstructor:
         self.people = {number: person for number, person in self.people.items() if time - person.seen < PAUSE}
         for number in ids:
             self.people.setdefault(number, _Person(self)).seen = time
-        places = self._place(ids, time, *self._lift(ids, time, poses)) if ids else []
+        places = self._place(ids, time, *self._lift(ids, time, poses), poses.root_depth) if ids else []
         self._look_around(time, ids, places, poses)
         tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
         return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
@@ -52,24 +53,29 @@ class CausalReconstructor:
         else:
             points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.lifter.skeleton_in)
             windows = np.stack([self.people[n].window(time, p, s) for n, p, s in zip(ids, points, scores, strict=True)])
-            joints, sigma = self.lifter(windows, [self.camera] * len(ids))
+            joints, sigma, _ = self.lifter(windows, [self.camera] * len(ids))
         points, scores = convert(poses.points, poses.scores, self.skeleton2d, self.skeleton3d)
         weights = np.nan_to_num(scores) ** 2 / (1 + (0 if sigma is None else sigma / UNSURE) ** 2)
         return joints.astype(np.float64), weights, rays(points, self.camera)
 
-    def _place(self, ids, time, joints, weights, plane):
-        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown."""
+    def _place(self, ids, time, joints, weights, plane, given):
+        """For each person joints (J, 3) root-relative with the body's bones, and the root (3,), filtered; NaN where unknown.
+
+        `given` (N,) m is the root's depth by the pose network, or None; where it is not known the fit of the joints to the picture says it.
+        """
         people = [self.people[number] for number in ids]
         joints = np.stack([person.body(time, pose) for person, pose in zip(people, joints, strict=True)])
         root, known = fit_root(joints, plane, weights)
-        depth = np.array([person.depth(time, z) for person, z in zip(people, np.where(known > 0, root[:, 2], np.nan), strict=True)])
+        seen = np.where(known > 0, root[:, 2], np.nan)
+        seen = seen if given is None else np.where(given > 0, given, seen)
+        depth = np.array([person.depth(time, z) for person, z in zip(people, seen, strict=True)])
         root = lateral(joints, plane, weights, depth)
         return [(pose, person.lateral(time, place)) for person, pose, place in zip(people, joints, root, strict=True)]
 
     def _look_around(self, time, ids, places, poses):
         """Bring the world up to date whenever somebody's window of evidence closes."""
         closed, (_, trust) = [], convert(poses.points, poses.scores, self.skeleton2d, self.skeleton3d)
-        for number, (joints, root), scores in zip(ids, places, trust, strict=True):
+        for number, (joints, root), scores in sorted(zip(ids, places, trust, strict=True), key=lambda person: person[0]):
             closed += self.people[number].evidence(time, joints, root, scores)
         roots = np.array([root for _, root in places if np.isfinite(root).all()])
         if self.centre is None and len(roots):
@@ -106,10 +112,10 @@ class _Person:
         known = np.isfinite(points).all(-1) & (scores > 0)
         self.times.append(time)
         self.poses.append(np.concatenate([np.where(known[:, None], points, np.nan), np.where(known, scores, 0)[:, None]], -1))
-        rate = 1 / np.median(np.diff(self.times)[-30:]) if len(self.times) > 1 else float(self.owner.info.fps)
+        rate = 1 / np.median(np.diff(self.times)[-RECENT:]) if len(self.times) > 1 else float(self.owner.info.fps)
         step = 1 / np.clip(rate, *getattr(lifter, "fps_range", (0, np.inf)))
         past = lifter.receptive_field if lifter.causal else lifter.receptive_field // 2 + 1
-        while len(self.times) > 2 and self.times[1] < time - past * step:
+        while len(self.times) > RECENT + 1 and self.times[1] < time - past * step:
             self.times.popleft()
             self.poses.popleft()
         seen = interpolate(time - step * np.arange(past)[::-1], np.array(self.times), np.stack(self.poses))

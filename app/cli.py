@@ -9,7 +9,7 @@ import dataclasses
 import sys
 from fractions import Fraction
 
-from app.settings import LAYOUTS, PRESETS, Settings
+from app.settings import LAYOUTS, PORT, PRESETS, LiveSettings, Settings
 from core import parts
 from core.errors import InputError
 
@@ -40,13 +40,21 @@ def parser():
     p.add_argument("-h", "--help", nargs=0, action=ListParts, help="show this help and the parts there are")
     group = p.add_argument_group("in and out")
     group.add_argument("--video", "--viz-video", metavar="IN", help="video, picture, folder or glob of pictures, rtsp:// or http:// stream")
-    group.add_argument("--webcam", type=int, metavar="N", help="camera number")
+    group.add_argument("--webcam", metavar="N", help="live: camera number, or address of a stream")
     group.add_argument("--output", "--viz-output", metavar="OUT", help=".gif .mp4 .webm, a folder/*.png or folder/*.jpg, or a picture for a picture")
     group.add_argument("--export", action="append", metavar="FILE", help=".npz .json .csv .txt (MOTChallenge) .npy; repeatable")
     group.add_argument("--viz-export", action="append", dest="export", metavar="FILE.npy", help="VideoPose3D's (T, 17, 3) joints of one track")
     group.add_argument("--poses", metavar="SAVED.npz", help="render or export saved motion again, without any network")
     group.add_argument("--show", action="store_true", help="open the 3D view of the middle frame in a window")
     group.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    group = p.add_argument_group("live (docs/live.md)")
+    group.add_argument("--realtime", action="store_true", help="play a file live, at its own pace")
+    group.add_argument("--serve", nargs="?", type=int, const=PORT, metavar="PORT", help=f"show a web page, at port {PORT} where none is given")
+    group.add_argument("--host", metavar="ADDRESS", help="who can see the page: this machine alone (127.0.0.1), or with --token all (0.0.0.0)")
+    group.add_argument("--token", metavar="SECRET", help="that viewers of the page must know")
+    group.add_argument("--record", metavar="OUT", help="record the drawn pictures, as --output does for a live source")
+    group.add_argument("--record-dir", metavar="DIR", help="where recordings go that are started on the page")
+    group.add_argument("--reconnect", type=float, metavar="S", help="wait for a lost camera or stream so long")
     group = p.add_argument_group("a folder of videos")
     group.add_argument("--folder", metavar="DIR", help="all videos in it, also in folders below; with --resume those that are not done")
     group.add_argument("--output-dir", metavar="DIR", help="where results go, in a tree of the same shape")
@@ -129,6 +137,28 @@ def parse(argv):
     return Settings(**{k: v for k, v in asked.items() if k in fields}), {k: v for k, v in asked.items() if k not in fields or k == "resume"}
 
 
+def live_options(asked):
+    """The LiveSettings of a live run, None for a run over files. Raises InputError where the two are mixed."""
+    given = {field.name: asked[field.name] for field in dataclasses.fields(LiveSettings) if field.name in asked}
+    live, source = LiveSettings(**given), asked.get("webcam", asked.get("video"))
+    if "webcam" not in asked and not (live.realtime and source is not None) and not _streams(source):
+        if given:
+            raise InputError(f"--{next(iter(given)).replace('_', '-')} is for live sources: --webcam N, a stream, or --video FILE --realtime")
+        return None
+    for name in ("poses", "show"):
+        if name in asked:
+            raise InputError(f"--{name} is for files, not for a live source")
+    if "record" in asked and "output" in asked:
+        raise InputError("--record and --output say the same for a live source: give one of them")
+    return dataclasses.replace(live, record=asked.get("record", asked.get("output")))
+
+
+def _streams(source):
+    from app import video  # OpenCV and PyAV take a moment to import
+
+    return source is not None and "://" in source and video.is_live(source)
+
+
 def run_folder(settings, asked):
     """The folder run; its exit code."""
     from app import batch
@@ -149,9 +179,13 @@ def main(argv=None):
         settings, asked = parse(sys.argv[1:] if argv is None else argv)
         if "folder" in asked or "output_dir" in asked:
             return run_folder(settings, asked)
+        if (live := live_options(asked)) is not None:
+            from app import live as live_run
+
+            return live_run.run(settings, live, asked.get("webcam", asked.get("video")), asked.get("export", []))
         from app import offline  # torch takes seconds to import: a bad option is told before
 
-        return offline.run(settings, source=asked.get("video", asked.get("webcam")), output=asked.get("output"), exports=asked.get("export", []),
+        return offline.run(settings, source=asked.get("video"), output=asked.get("output"), exports=asked.get("export", []),
                            poses=asked.get("poses"), show=asked.get("show", False))
     except InputError as error:
         print(f"viz.py: {error}", file=sys.stderr)

@@ -21,12 +21,15 @@ REORDERED = 16  # no codec shows a frame more than this many places away from wh
 LONGEST_HOLD = 1000  # packets kept while looking for a place to begin decoding
 
 
-def opened(source):
-    """(container, video stream) of a file or URL. Raises InputError with one line where that cannot be."""
+def opened(source, silence=15.0):
+    """(container, video stream) of a file or URL; a network that is silent for `silence` seconds counts as gone.
+
+    Raises InputError with one line where that cannot be.
+    """
     live = "://" in str(source)
     try:
         options = {"rtsp_transport": "tcp"} if str(source).startswith("rtsp") else {}
-        container = av.open(_address(source), timeout=(15, 15) if live else None, options=options, metadata_errors="ignore")
+        container = av.open(_address(source), timeout=(silence, silence) if live else None, options=options, metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:
         hint = ", not a video or cut off before its index" if isinstance(error, av.error.InvalidDataError) else ""
         raise InputError(f"{source}: cannot be read ({error.strerror or error}){hint}") from error
@@ -56,6 +59,13 @@ def probe(source):
         turn = pixels.turn(first)
         size = (first.height, first.width) if turn[0, 0] == 0 else (first.width, first.height)
         return VideoInfo(*size, _rate(stream), _count(container, stream), pixels.degrees(turn), bool(container.streams.audio))
+
+
+def endless(source):
+    """Whether a URL gives pictures without end: neither a duration nor a size is known."""
+    container, _ = opened(source)
+    with container:
+        return container.duration is None and container.size <= 0
 
 
 def _rate(stream):

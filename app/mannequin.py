@@ -7,7 +7,8 @@ import numpy as np
 from core.skeletons import BODY21, conversion
 
 _RADIUS = {"hip": 0.072, "knee": 0.054, "ankle": 0.036, "foot": 0.036, "shoulder": 0.052, "elbow": 0.040, "wrist": 0.029, "pelvis": 0.085,
-           "spine": 0.088, "thorax": 0.080, "neck_nose": 0.058, "head": 0.085, "neck": 0.045, "skull": 0.094, "crown": 0.088, "nose": 0.016}
+           "spine": 0.088, "torso": 0.088, "thorax": 0.080, "neck_nose": 0.058, "head": 0.085, "neck": 0.045, "skull": 0.094,
+           "crown": 0.088, "nose": 0.016, "head_top": 0.07}
 _FACE = {"nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top"}
 
 
@@ -21,8 +22,8 @@ class Mannequin(NamedTuple):
 
 
 def mannequin(skeleton):
-    """The body of any skeleton: COCO-17 gets body21's midline, face joints become a head with a nose."""
-    if skeleton.name == "coco17":
+    """The body of any skeleton: COCO's joints get body21's midline, face joints become a head with a nose."""
+    if skeleton.name in ("coco17", "coco19"):
         body = mannequin(BODY21)
         return body._replace(matrix=body.matrix @ conversion(skeleton, BODY21))
     names, matrix = list(skeleton.joints), list(np.eye(len(skeleton)))
@@ -43,6 +44,8 @@ def _radius(name, other):
     part = name.split("_", 1)[1] if _side(name) else name
     if name == "thorax" and _side(other):
         return _RADIUS["shoulder"]
+    if name == "nose" and other != "skull":
+        return _RADIUS["neck_nose"]
     if name == "skull" and other == "nose":
         return 0.05
     if name == "thorax" and other == "neck":

@@ -56,6 +56,12 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
     return tracks if max_people is None else most_visible(tracks, max_people)
 
 
+def as_observed(observations):
+    """The Tracks of an iterable of Observations as they are, and (frames (F,), times (F,)) of all of them, also those in which nobody was seen."""
+    rows, timeline, features = _gather(observations)
+    return list(_split(rows, features)), timeline
+
+
 def numbered(tracks):
     """The tracks under numbers from 1, in the order in which the people were first seen: what was dropped on the way leaves no holes."""
     ranked = sorted(tracks.values(), key=lambda track: (track.frames[0], track.id))

@@ -14,11 +14,12 @@ from app import export, store, video
 from app.camera import camera_for
 from app.motion import assemble, numbered, select
 from app.passes import draw, observe
+from app.past import reconstruct_causal
 from app.perceive import build_parts
-from app.reconstruct import reconstruct, reconstruct_causal
+from app.reconstruct import reconstruct
 from app.settings import Settings
 from app.stats import Stages
-from app.writer import check_output, open_writer
+from app.writer import check_output
 from core.errors import InputError
 
 
@@ -62,12 +63,10 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
         else:
             info = video.probe(source, settings.fps)
             made = build_parts(settings)
-            source, frames = _replayable(source, place, settings)
-            motion, ending = _motion(source, info, settings, made, place.with_suffix(".observations"), stages, frames)
+            motion, ending = _motion(source, info, settings, made, place.with_suffix(".observations"), stages)
             endings.append(ending)
             if not ending.frames and ending.code:
                 return _report(settings, endings, stages, [])
-            settings = settings if frames is None else settings.changed(start=None, end=None, skip=0, limit=None, stride=1)
             settings = settings.changed(limit=ending.frames) if ending.code else settings  # draw what was seen
         motion = replace(motion, tracks=select(motion.tracks, settings.select)) if settings.select else motion
         for path in exports:
@@ -80,8 +79,7 @@ def run(settings, source=None, output=None, exports=(), poses=None, show=False):
 
             show_motion(motion)
         if not any(ending.resumable for ending in endings):
-            for suffix in (".observations", ".recording.mp4"):
-                place.with_suffix(suffix).unlink(missing_ok=True)
+            place.with_suffix(".observations").unlink(missing_ok=True)
     return _report(settings, endings, stages, [*exports, *([output] if output else [])])
 
 
@@ -111,30 +109,12 @@ def _workplace(beside):
     yield target.with_name(target.name + ".partial")
 
 
-def _replayable(source, place, settings):
-    """(source, None) for what can be read twice; for a camera or stream (recording, frames), the recording being written as the frames are used."""
-    if not video.is_live(source):
-        return source, None
-    recording = place.with_suffix(".recording.mp4")
-    return recording, _recorded(video.frames(source, **settings.range()), recording, video.probe(source))
-
-
-def _recorded(frames, path, info):
-    with open_writer(path, info) as writer:
-        try:
-            for number, frame in enumerate(frames):
-                writer.write(frame.image, frame.time)
-                yield replace(frame, index=number)
-        except GeneratorExit:
-            return
-
-
-def _motion(source, info, settings, made, path, stages, frames=None):
+def _motion(source, info, settings, made, path, stages):
     """Pass 1 and what is between the passes: (Motion, Ending)."""
     camera = camera_for(info, settings)
     if camera.guessed and not settings.quiet:
         print("viz.py: the lens is guessed (55 degrees over the longer side); --fov, --focal or --camera give the true one", file=sys.stderr)
-    frames = frames if frames is not None else video.frames(source, **settings.range())
+    frames = video.frames(source, **settings.range())
     fingerprint = {"source": str(source), **settings.observing()}
     with store.open_log(path, made.pose.skeleton, fingerprint, resume=settings.resume) as log:
         ending = observe(frames, info, settings, made, camera, log, stages)

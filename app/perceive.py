@@ -1,5 +1,6 @@
 """Frames -> observations: detect, track, pose, for a batch of frames at a time."""
 
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -9,29 +10,38 @@ from core import parts
 from core.errors import BrokenVideo
 from core.geometry import clip_boxes
 from core.networks import pick_device
-from core.protocols import Detector, Lifter, PoseEstimator
-from core.records import Observation, Poses, Tracks
+from core.protocols import Detector, Embedder, Lifter, PoseEstimator
+from core.records import Observation, Poses
+from trackers._appearance import build_embedder
 from weights import kept_in
 
 
 class Parts(NamedTuple):
-    """The networks of a run. They hold weights only, so one set serves any number of videos; `tracker` is a spec, made anew for each."""
+    """The networks of a run. They hold weights only, so one set serves any number of videos; `tracker` is a spec, made anew for each.
+
+    `embedder` (pictures, boxes) -> features is what the tracker asks for, or None.
+    """
 
     detector: Detector
     tracker: str
     pose: PoseEstimator
     lifter: Lifter
     batch: int
+    embedder: Embedder | None = None
 
 
 def build_parts(settings):
     """The parts that the settings name. Raises InputError for what does not exist or cannot be loaded."""
     settings.check_parts()
     device = pick_device(settings.device)
-    common = {"device": settings.device, "half": settings.half}
+    common, wishes = {"device": settings.device, "half": settings.half}, parts.make("tracker", settings.spec("tracker"))
+    if hasattr(wishes, "lowest"):
+        common["threshold"] = wishes.lowest
     with kept_in(settings.weights_dir):
         made = {kind: parts.make(kind, settings.spec(kind), **common) for kind in ("detector", "pose", "lifter")}
-    return Parts(tracker=settings.spec("tracker"), batch=settings.batch or (4 if device.type == "cpu" else 32), **made)
+        name = getattr(wishes, "embedder", None)
+        embedder = build_embedder(name, settings.device, settings.half) if name else None
+    return Parts(tracker=settings.spec("tracker"), batch=settings.batch or (4 if device.type == "cpu" else 32), embedder=embedder, **made)
 
 
 def chunks(iterator, size):
@@ -84,12 +94,16 @@ def look(batches, made, stages):
     looked = [(k, i) for k, (watched, frames) in enumerate(batches) for i in watched.looked(frames)]
     with stages("detect"):
         found = dict(zip(looked, detect(made.detector, [batches[k][1][i] for k, i in looked]), strict=True)) if looked else {}
+    if made.embedder:
+        with stages("looks"):
+            frames = {(k, i): batches[k][1][i] for k, i in looked}
+            found = with_features(made.embedder, frames, found)
     with stages("track"):
         tracks = [watched.track(frames, {i: found[n, i] for n, i in looked if n == k}) for k, (watched, frames) in enumerate(batches)]
     with stages("pose"):
         cameras = [watched.camera for watched, frames in batches for _ in frames]
         poses = iter(pose_people(made.pose, [f for _, frames in batches for f in frames], [t for rows in tracks for t in rows], cameras))
-    return [[Observation(f.index, f.time, t, next(poses)) for f, t in zip(frames, rows, strict=True)]
+    return [[Observation(f.index, f.time, t, next(poses), t.features) for f, t in zip(frames, rows, strict=True)]
             for (_, frames), rows in zip(batches, tracks, strict=True)]
 
 
@@ -100,11 +114,18 @@ def detect(detector, frames):
     return detector([frame.image for frame in frames])
 
 
+def with_features(embedder, frames, found):
+    """The Detections {row: people} with what everybody looks like; all people of all frames share batches."""
+    features = embedder([frames[i].image for i in found], [people.boxes for people in found.values()])
+    return {i: replace(people, features=each) for (i, people), each in zip(found.items(), features, strict=True)}
+
+
 def inside(tracks, camera, used_ids=0):
     """The tracks of which at least a few pixels are in the picture (a predicted box may have left it), numbered after `used_ids`."""
     visible = clip_boxes(tracks.boxes, camera.width, camera.height)
     keep = ((visible[:, 2:] - visible[:, :2]) > 4).all(1) & np.isfinite(tracks.boxes).all(1)
-    return Tracks(tracks.ids[keep] + used_ids, tracks.boxes[keep], tracks.scores[keep])
+    kept = tracks[keep]
+    return replace(kept, ids=kept.ids + used_ids)
 
 
 def pose_people(pose, frames, tracks, cameras):

@@ -1,6 +1,6 @@
 """Tracks -> motion: the lifted pose of every frame, smooth, with constant bones, placed in space, in an upright world.
 
-`reconstruct` sees a whole video; `reconstruct_causal` gives for every frame what the live view would have shown.
+Every frame is seen with its past and future; past.py gives what the live view would have shown.
 """
 
 from dataclasses import replace
@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
-from app.causal import CausalReconstructor, skeleton_of
-from app.join import ROWS
+from app.causal import skeleton_of
 from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
 from core.geometry import rays
-from core.records import Motion, Track
+from core.protocols import Lifted
+from core.records import Motion
 from core.skeletons import convert
 from lifters.none import NoLifter
 
@@ -23,10 +23,11 @@ JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz
 
 
 class _Lift(NamedTuple):
-    """joints (T, J, 3) m root-relative in camera axes, weights (T, J) of the joints in the fit of the root."""
+    """joints (T, J, 3) m root-relative in camera axes, weights (T, J) of the joints in the fit of the root, depth (T,) m of the root or NaN."""
 
     joints: np.ndarray
     weights: np.ndarray
+    depth: np.ndarray
 
 
 def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
@@ -42,28 +43,6 @@ def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height
         lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
         placed[number] = _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
     return Motion(info, camera, upright(placed.values(), skeleton2d, skeleton), skeleton2d, skeleton, placed)
-
-
-def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
-    """The Motion of an iterable of Observations by the live rules: every frame from the frames before it, nothing joined, nothing filled.
-
-    Its joints and roots up to a frame are those of the video cut there. `world_from_camera` is the one known at the end; `Motion.world_at`
-    gives the one that was known at a frame.
-    """
-    live, rows, worlds = CausalReconstructor(info, camera, lifter, skeleton2d, smooth=smooth, height=height), {}, []
-    for observation in observations:
-        now = live.step(observation)
-        for number, track in now.tracks.items():
-            rows.setdefault(number, []).append(track)
-        if not worlds or not np.array_equal(worlds[-1][1], now.world_from_camera):
-            worlds.append((observation.frame, now.world_from_camera))
-    tracks = {number: _stacked(rows[number]) for number in sorted(rows)}
-    history = (np.array([frame for frame, _ in worlds]), np.stack([world for _, world in worlds])) if worlds else None
-    return Motion(info, camera, live.world, skeleton2d, live.skeleton3d, tracks, history)
-
-
-def _stacked(rows):
-    return Track(rows[0].id, **{name: np.concatenate([getattr(row, name) for row in rows]) for name in ROWS})
 
 
 def upright(tracks, skeleton2d, skeleton3d):
@@ -84,29 +63,29 @@ def segments(times):
 
 def _taken_over(track, skeleton):
     """The pose network's own 3D."""
-    return _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], np.nan_to_num(track.scores))
+    return _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], np.nan_to_num(track.scores), track.root[:, 2])
 
 
 def _lift_track(track, camera, lifter, skeleton2d):
     points, scores = convert(track.points, track.scores, skeleton2d, lifter.skeleton_in)
     scores = np.where(np.isfinite(points).all(-1), np.nan_to_num(scores), 0)
     parts = [_lift_segment(points[part], scores[part], track.times[part], camera, lifter) for part in segments(track.times)]
-    joints = np.concatenate([joints for joints, _ in parts])
-    sigma = np.concatenate([sigma for _, sigma in parts])
+    joints, sigma, depth = (np.concatenate(column) for column in zip(*parts, strict=True))
     _, weights = convert(track.points, track.scores, skeleton2d, lifter.skeleton_out)
-    return _Lift(joints.astype(np.float32), np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2).astype(np.float32))
+    depth = np.where(np.isfinite(track.root[:, 2]), track.root[:, 2], depth)  # the pose network saw the picture
+    return _Lift(joints.astype(np.float32), np.nan_to_num(weights) ** 2 / (1 + (sigma / UNSURE) ** 2).astype(np.float32), depth)
 
 
 def _lift_segment(points, scores, times, camera, lifter):
-    """Joints (T, J, 3) and sigma (T, J) of one stretch, lifted at an even frame rate that the lifter knows."""
+    """Joints (T, J, 3), sigma (T, J) and the root's depth (T,) of one stretch, lifted at an even frame rate that the lifter knows."""
     grid = _lifting_times(times, getattr(lifter, "fps_range", (0, np.inf)))
     if grid is None:
         lifted = lifter.sequence(points, scores, camera)
-        joints, sigma = lifted.joints, lifted.sigma
     else:
         lifted = lifter.sequence(interpolate(grid, times, points), interpolate(grid, times, scores), camera)
-        joints, sigma = interpolate(times, grid, lifted.joints), None if lifted.sigma is None else interpolate(times, grid, lifted.sigma)
-    return joints, np.zeros(joints.shape[:2]) if sigma is None else sigma
+        lifted = Lifted(*(None if part is None else interpolate(times, grid, part) for part in lifted))
+    sigma = np.zeros(lifted.joints.shape[:2]) if lifted.sigma is None else lifted.sigma
+    return lifted.joints, sigma, np.full(len(sigma), np.nan) if lifted.root is None else lifted.root[:, 2]
 
 
 def _lifting_times(times, fps_range):
@@ -134,8 +113,8 @@ def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     if height is not None:
         joints = joints * np.float32(height / stature(joints[whole], skeleton))
     points, _ = convert(track.points, track.scores, skeleton2d, skeleton)
-    plane = rays(points, camera).astype(np.float32)
-    root = np.concatenate([_root(joints[p], plane[p], lift.weights[p], track.times[p], track.root[p, 2], smooth) for p in parts])
+    plane, depth = rays(points, camera).astype(np.float32), lift.depth if height is None else track.root[:, 2]
+    root = np.concatenate([_root(joints[p], plane[p], lift.weights[p], track.times[p], depth[p], smooth) for p in parts])
     return replace(track, joints3d=joints, root=root)
 
 
@@ -149,7 +128,7 @@ def _smoothed(joints, times, parts):
 
 
 def _root(joints, plane, weights, times, depth, smooth):
-    """The root (T, 3) of one stretch. `depth` (T,) m is the pose network's, NaN where it has none."""
+    """The root (T, 3) of one stretch. `depth` (T,) m is that of a network, NaN where none gave it."""
     root, known = fit_root(joints, plane, weights)
     if np.isfinite(depth).any():
         root[:, 2], known = depth, np.ones(len(depth))

@@ -7,10 +7,14 @@ from core import parts
 from core.errors import InputError
 
 PRESETS = {
-    "bundled": {"detector": "centernet", "tracker": "sort:max_age=30,min_hits=2", "pose": "body21", "lifter": "tcn"},
-    "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "sort:max_age=30,min_hits=2", "pose": "keypointrcnn",
+    "bundled": {"detector": "centernet", "tracker": "steady:even=0.5,embedder=appearance-embednet", "pose": "body21", "lifter": "tcn"},
+    "accurate": {"detector": "torchvision:model=fasterrcnn_resnet50_fpn_v2", "tracker": "steady", "pose": "keypointrcnn",
                  "lifter": "tcn:weights=videopose3d-detectron-coco,arc=3,3,3,3,3"},
+    "rtm": {"detector": "onnx:file=rtmdet-m,decoder=rtmdet", "tracker": "steady:even=0.5", "pose": "onnx:file=rtmpose-m", "lifter": "tcn"},
+    "mppe": {"detector": "centernet", "tracker": "steady:even=0.5", "pose": "posenet:weights=posenet-muco,root=rootnet-muco",
+             "lifter": "none"},
 }
+PORT = 8080  # of a live run's page
 LAYOUTS = ("side", "overlay", "3d")
 LOOKS_PER_SECOND = 20  # denser looking costs time, and the tracker predicts well over a twentieth of a second
 
@@ -85,7 +89,7 @@ class Settings:
     def spec(self, kind):
         """The spec of a part ("detector", "tracker", "pose", "lifter"): the one given, else the preset's; the causal twin for a causal run."""
         given = getattr(self, kind)
-        if given is None and kind == "lifter" and self.causal and self.preset == "bundled":
+        if given is None and kind == "lifter" and self.causal and PRESETS[self.preset]["lifter"] == "tcn":
             return "tcn:weights=lifter-tcn27-causal"
         return given or PRESETS[self.preset][kind]
 
@@ -113,6 +117,25 @@ class Settings:
             return replace(self, **options)
         except TypeError as error:
             raise InputError(str(error).replace("Settings.__init__() got an unexpected keyword argument", "no option")) from error
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """What only a live run has: how the source is played, where it is shown, what is recorded."""
+
+    realtime: bool = False  # play a file as if it were a camera
+    serve: int | None = None  # port of the page; None = a window where there is a display, else the page at the usual port
+    host: str = "127.0.0.1"
+    token: str | None = None
+    record: str | None = None  # the drawn video
+    record_dir: str = "recordings"  # where recordings go that a viewer starts
+    reconnect: float = 30.0  # s for which a lost source is waited for
+
+    def __post_init__(self):
+        if self.reconnect < 0:
+            raise InputError(f"--reconnect: expected seconds from 0, got {self.reconnect:g}")
+        if self.serve is not None and not 0 <= self.serve < 65536:
+            raise InputError(f"--serve: expected a port from 0 to 65535, got {self.serve}")
 
 
 def _one_of(name, value, allowed):

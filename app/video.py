@@ -23,8 +23,13 @@ __all__ = ["BrokenVideo", "frames", "is_live", "probe"]
 
 
 def is_live(source):
-    """Whether a source can only be read once, as it happens: a camera number, or a stream by rtsp, rtmp, udp or the like."""
-    return camera_number(source) is not None or ("://" in str(source) and not str(source).startswith(("http://", "https://", "file://")))
+    """Whether a source can only be read once, as it happens: a camera number, a stream by rtsp, rtmp, udp or the like, or one by http without end.
+
+    Raises InputError for an http address that cannot be read.
+    """
+    if str(source).startswith(("http://", "https://")):
+        return containers.endless(source)
+    return camera_number(source) is not None or ("://" in str(source) and not str(source).startswith("file://"))
 
 
 def camera_number(source):

@@ -19,6 +19,12 @@ def iou(a, b):
     return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
 
 
+def coverage(boxes, others):
+    """Share of each box (N, 4) that lies in each of the others (M, 4): COCO's measure for crowds."""
+    low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.clip(high - low, 0, None).prod(2) / np.maximum(area(boxes)[:, None], 1e-9)
+
+
 def area(boxes):
     """Areas (N,) of boxes (N, 4), zero where a box is turned inside out."""
     return np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(-1)
@@ -63,10 +69,10 @@ def apply_affine(matrix, points):
     return points @ np.asarray(matrix[:, :2]).T + matrix[:, 2]
 
 
-def warp(image, matrix, size, border=0, interpolation=cv2.INTER_LINEAR):
-    """The picture under an affine map, as `size` (width, height) pixels; outside is `border`. Shrinking averages (no aliasing)."""
+def warp(image, matrix, size, border=0, interpolation=cv2.INTER_LINEAR, average=True):
+    """The picture under an affine map, as `size` (width, height) pixels; outside is `border`. Shrinking averages (no aliasing) if `average`."""
     zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    if zoom < 0.5:
+    if zoom < 0.5 and average:
         image, matrix = _reduce(image, matrix, int(1 / zoom), size)
     shifted = np.array(matrix, np.float64)
     shifted[:, 2] += shifted[:, :2] @ (0.5, 0.5) - 0.5  # OpenCV counts pixel centres at integers

@@ -16,10 +16,19 @@ class Detector(Protocol):
 
 
 class Tracker(Protocol):
-    """One per video. A module's `build` returns it fresh; it holds all the state there is."""
+    """One per video. A module's `build` returns it fresh; it holds all the state there is.
+
+    Two members are optional: `lowest`, the least score of a box that it can use (the detector's threshold, unless that is asked for), and
+    `embedder`, the name of the network (trackers/_appearance.py) that is to fill `Detections.features`.
+    """
 
     def update(self, time: float, detections: Detections | None, image: np.ndarray | None) -> Tracks:
         """The people of the frame at `time` seconds. None = nobody looked: predict, age nobody; zero rows = nobody is there."""
+
+
+class Embedder(Protocol):
+    def __call__(self, images: list[np.ndarray], boxes: list[np.ndarray]) -> list[np.ndarray]:
+        """Unit features (N, D) of the boxes (N, 4) of each RGB picture; all boxes of all pictures share batches. NaN where nothing is to be seen."""
 
 
 class PoseEstimator(Protocol):
@@ -30,13 +39,17 @@ class PoseEstimator(Protocol):
 
 
 class Lifted(NamedTuple):
-    """joints (B, J, 3) m root-relative in camera axes; sigma (B, J) m, the expected error of each joint, or None."""
+    """joints (B, J, 3) m root-relative in camera axes; sigma (B, J) m, the expected error of each joint, or None; root (B, 3) m in camera axes
+    where the lifter knows it, or None."""
 
     joints: np.ndarray
     sigma: np.ndarray | None = None
+    root: np.ndarray | None = None
 
 
 class Lifter(Protocol):
+    """One whose `whole_track` is true reads something of the whole track in `sequence` (bone lengths), of the window alone when called."""
+
     skeleton_in: Skeleton
     skeleton_out: Skeleton
     receptive_field: int

@@ -105,16 +105,18 @@ class Detections:
 
 @dataclass(frozen=True)
 class Tracks:
-    """People with identities: ids (N,) int from 1, unique; boxes (N, 4) px; scores (N,)."""
+    """People with identities: ids (N,) int from 1, unique; boxes (N, 4) px; scores (N,); features (N, D), how each looked last, or None."""
 
     ids: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
+    features: np.ndarray | None = None
 
     def __post_init__(self):
         _array(self, "ids", (None,), np.int64)
         _array(self, "boxes", (len(self.ids), 4))
         _array(self, "scores", (len(self.ids),))
+        _optional(self, "features", (len(self.ids), None))
         if len(np.unique(self.ids)) < len(self.ids) or (len(self.ids) and self.ids.min() < 1):
             raise ValueError(f"Tracks.ids: expected unique numbers from 1, got {self.ids.tolist()}")
 
@@ -122,7 +124,7 @@ class Tracks:
         return len(self.ids)
 
     def __getitem__(self, rows):
-        return Tracks(self.ids[rows], self.boxes[rows], self.scores[rows])
+        return Tracks(self.ids[rows], self.boxes[rows], self.scores[rows], None if self.features is None else self.features[rows])
 
     @classmethod
     def empty(cls):

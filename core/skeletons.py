@@ -77,9 +77,41 @@ H36M17 = _skeleton("h36m17", """hip<hip right_hip<hip right_knee<right_hip right
     spine<hip thorax<spine neck_nose<thorax head<neck_nose left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow
     right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow""")
 
+# H36M17 without the joint between neck and nose, as SemGCN and others have it.
+H36M16 = _skeleton("h36m16", """hip<hip right_hip<hip right_knee<right_hip right_foot<right_knee left_hip<hip left_knee<left_hip left_foot<left_knee
+    spine<hip thorax<spine head<thorax left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow
+    right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow""")
+
+HUMANEVA15 = _skeleton("humaneva15", """pelvis<pelvis thorax<pelvis left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow
+    right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow left_hip<pelvis left_knee<left_hip left_ankle<left_knee
+    right_hip<pelvis right_knee<right_hip right_ankle<right_knee head<thorax""")
+
 COCO17 = Skeleton("coco17", BODY21.joints[:17], (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14))
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, COCO17)}
+# MPII's joints in the order of EfficientPose.
+EFFICIENTPOSE16 = _skeleton("efficientpose16", """head_top<upper_neck upper_neck<thorax right_shoulder<thorax right_elbow<right_shoulder
+    right_wrist<right_elbow thorax<pelvis left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow pelvis<pelvis
+    right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip left_ankle<left_knee""")
+
+# The joint sets of 3DMPPE (Moon et al. 2019), under its authors' names, in their order
+H36M18 = _skeleton("h36m18", """pelvis<pelvis right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip
+    left_ankle<left_knee torso<pelvis neck<torso nose<neck head<nose left_shoulder<neck left_elbow<left_shoulder left_wrist<left_elbow
+    right_shoulder<neck right_elbow<right_shoulder right_wrist<right_elbow thorax<neck""")
+
+_MUPOTS = """head_top<head thorax<spine right_shoulder<thorax right_elbow<right_shoulder right_wrist<right_elbow left_shoulder<thorax
+    left_elbow<left_shoulder left_wrist<left_elbow right_hip<pelvis right_knee<right_hip right_ankle<right_knee left_hip<pelvis left_knee<left_hip
+    left_ankle<left_knee pelvis<pelvis spine<pelvis head<thorax"""
+MUPOTS17 = _skeleton("mupots17", _MUPOTS)
+MUCO21 = _skeleton("muco21", _MUPOTS + " right_hand<right_wrist left_hand<left_wrist right_toe<right_ankle left_toe<left_ankle")
+
+COCO19 = _skeleton("coco19", _COCO.format(neck="thorax", hips="pelvis") + " thorax<pelvis pelvis<pelvis")
+
+MPII16 = _skeleton("mpii16", """right_ankle<right_knee right_knee<right_hip right_hip<pelvis left_hip<pelvis left_knee<left_hip left_ankle<left_knee
+    pelvis<pelvis thorax<pelvis neck<thorax head<neck right_wrist<right_elbow right_elbow<right_shoulder right_shoulder<thorax
+    left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow""")
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (BODY21, H36M17, H36M16, HUMANEVA15, COCO17, EFFICIENTPOSE16, H36M18, MUPOTS17, MUCO21, COCO19,
+                                                      MPII16)}
 
 
 # Joints that a skeleton gets as affine combinations of another's: "joint xWeight" words, weights of a row sum to 1, so the same numbers
@@ -92,9 +124,23 @@ _H36M_FROM_BODY = {"hip": "pelvis*1", "neck_nose": "nose*.496 ears*1.267 head_to
 _H36M_FROM_COCO = {"hip": "hips*1", "spine": _SPINE, "thorax": _THORAX, "neck_nose": "nose*.488 ears*.071 shoulders*.441",
                    "head": "ears*1.162 shoulders*-.166 nose*.004"}
 _BODY_FROM_COCO = {"pelvis": "hips*1", "spine": _SPINE, "thorax": _THORAX, "head_top": "ears*1.510 shoulders*-.524 nose*.014"}
+# MPII has no face: what has no rule is missing, NaN with score 0. The spine is where it is on average between pelvis and thorax.
+_BODY_FROM_MPII = {"spine": "thorax*.465 pelvis*.535"} | dict.fromkeys(("nose", "left_eye", "right_eye", "left_ear", "right_ear"), "")
 _FEET = {"left_foot": "left_ankle*1", "right_foot": "right_ankle*1"}
+_ANKLES = {"pelvis": "hip*1", "left_ankle": "left_foot*1", "right_ankle": "right_foot*1"}
+# HumanEva's head is taken to be Human3.6M's. From 16 joints or HumanEva's back to Human3.6M's 17: neck_nose 54 mm, spine 49 mm.
+_NECK = {"neck_nose": "head*.5 thorax*.5"}
+_H36M_FROM_HUMANEVA = _NECK | _FEET | {"hip": "pelvis*1", "spine": "thorax*.465 pelvis*.535"}
+_H36M_FROM_MPPE = {"hip": "pelvis*1", "spine": "torso*1", "thorax": "neck*1", "neck_nose": "nose*1"} | _FEET  # the same joints by other names
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
-          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}}
+          ("body21", "h36m16"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m16"): _H36M_FROM_COCO | _FEET,
+          ("h36m17", "h36m16"): {}, ("h36m16", "h36m17"): _NECK,
+          ("body21", "humaneva15"): {"head": _H36M_FROM_BODY["head"]}, ("coco17", "humaneva15"): _BODY_FROM_COCO | {"head": _H36M_FROM_COCO["head"]},
+          ("h36m17", "humaneva15"): _ANKLES, ("h36m16", "humaneva15"): _ANKLES,
+          ("humaneva15", "h36m17"): _H36M_FROM_HUMANEVA, ("humaneva15", "h36m16"): _H36M_FROM_HUMANEVA,
+          ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("efficientpose16", "body21"): _BODY_FROM_MPII,
+          ("h36m18", "h36m17"): _H36M_FROM_MPPE, ("muco21", "mupots17"): {}, ("coco19", "coco17"): {}, ("coco19", "body21"): _BODY_FROM_COCO,
+          ("coco19", "h36m17"): _H36M_FROM_COCO | _FEET}
 
 
 def conversion(source, target):
@@ -114,11 +160,15 @@ def conversion(source, target):
 
 
 def convert(points, scores, source, target):
-    """Points (..., J, D) and scores (..., J) in another skeleton; a joint is scored by the weakest of those it is made of."""
+    """Points (..., J, D) and scores (..., J) in another skeleton; a joint is scored by the weakest of those it is made of.
+
+    A joint that is made of none is missing: NaN with score 0.
+    """
     if source == target:
         return np.asarray(points, np.float32), np.asarray(scores, np.float32)
     matrix = conversion(source, target)
     used = matrix != 0
     moved = np.stack([np.tensordot(points[..., row, :], matrix[i, row], ([-2], [0])) for i, row in enumerate(used)], -2)
-    weakest = np.stack([scores[..., row].min(-1) for row in used], -1)
-    return moved.astype(np.float32), weakest.astype(np.float32)
+    moved[..., ~used.any(1), :] = np.nan
+    weakest = np.stack([scores[..., row].min(-1, initial=np.inf) for row in used], -1)
+    return moved.astype(np.float32), np.where(used.any(1), weakest, 0).astype(np.float32)

@@ -14,7 +14,9 @@ from core.errors import InputError
 from core.geometry import apply_affine, clip_boxes, invert_affine, letterbox_matrix, warp
 from core.networks import MobileUNet, block, fuse, pick_device, to_tensor
 from core.records import Detections
+from detectors import _ctdet
 
+WEIGHTS = {"mobile": "detector-centernet", "dla34": "centernet-dla-2x"}  # by arch
 STRIDES = (32, 16, 8)
 BORDER = 114  # grey of the letterbox
 
@@ -47,15 +49,24 @@ def cells(height, width, stride, device):
     return (torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride
 
 
-def build(weights="detector-centernet", size=512, threshold=0.35, overlap=0.5, scales=None, device="auto", half=False):
-    """The bundled detector. Pictures are scaled to `size` px on the longer side; with `scales` (1, 1.5) they are seen at each multiple of it.
+def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, scales=None, flip=False, keep_res=False, device="auto", half=False):
+    """The bundled detector (arch=mobile), or the official CenterNet of a `ctdet_coco_dla` checkpoint (arch=dla34, MIT, COCO 2017).
 
-    Boxes scored below `threshold` are dropped, and those that share more than `overlap` (IoU) with a better one. Raises InputError for a size
-    that cannot be, and for weights that cannot be had or do not fit.
+    Pictures are scaled to `size` px on the longer side; with `scales` (1, 1.5) they are seen at each multiple of it. Boxes scored below `threshold`
+    are dropped, and those that share more than `overlap` (IoU) with a better one; the official one has its own way with overlaps, and two options
+    more: `flip` looks at the mirror image, too, `keep_res` takes pictures in their own size. Raises InputError for an option that cannot be, and
+    for weights that cannot be had or do not fit.
     """
+    if arch not in WEIGHTS:
+        raise InputError(f"centernet: no arch '{arch}'; there are: {', '.join(WEIGHTS)}")
+    weights = weights or WEIGHTS[arch]
     scales = (scales,) if isinstance(scales, (int, float)) else scales or (1,)
     if not size * min(scales) >= 32 or not size * max(scales) <= 8192:
         raise InputError(f"centernet: size={size}, scales={scales}: the longer side must be 32 to 8192 px")
+    if arch == "dla34":
+        return _ctdet.build(weights, size, threshold, scales, flip, keep_res, device, half)
+    if flip or keep_res:
+        raise InputError("centernet: flip and keep_res are options of arch=dla34")
     state, _ = files.load(files.resolve(weights))
     network = fuse(files.load_strict(CentreNet(), state, weights))
     return CentreNetDetector(network, [round(size * scale) for scale in scales], threshold, overlap, pick_device(device), half)

@@ -1,10 +1,10 @@
 """Boxes from a file instead of a network: MOTChallenge's det.txt (frame, id, left, top, width, height, score, ...), frames from 1."""
 
-import csv
 import pathlib
 
 import numpy as np
 
+from core import mot
 from core.errors import InputError
 from core.records import Detections
 
@@ -38,19 +38,5 @@ class Replay:
 
 def read(path):
     """The rows (N, 6) of a det.txt: frame, left, top, width, height, score. Raises InputError that names the file and the line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"replay: cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
-    rows = [_row(path, number, fields) for number, fields in enumerate(csv.reader(text.splitlines()), 1) if any(fields)]
-    return np.array(rows, np.float64).reshape(-1, 6)
-
-
-def _row(path, number, fields):
-    try:
-        frame, box, score = int(float(fields[0])), [float(v) for v in fields[2:6]], float(fields[6]) if len(fields) > 6 else 1.0
-    except (ValueError, IndexError):
-        frame, box, score = 0, [], 0.0
-    if frame < 1 or len(box) != 4 or not np.isfinite([*box, score]).all():
-        raise InputError(f"replay: {path}, line {number}: expected frame,id,left,top,width,height,score with frames from 1")
-    return [frame, *box, score]
+    rows = mot.read(path, "replay", finite=True)
+    return np.concatenate([rows[:, :1], rows[:, 2:4], rows[:, 4:6] - rows[:, 2:4], rows[:, 6:]], 1)

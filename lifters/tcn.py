@@ -7,58 +7,66 @@ from core import geometry
 from core.errors import InputError
 from core.networks import pick_device
 from core.protocols import Lifted
-from core.skeletons import BODY21, COCO17, H36M17
+from core.skeletons import BODY21
 from lifters import _normal
 from lifters._normal import mirrored
-from lifters._tcn import from_state
+from lifters._published import SKELETONS, Published, named, window_index
+from lifters._tcn import Stream, from_state, widths
 from weights import load, load_strict, resolve
 
 HEIGHT = 1.77  # metres from crown to sole of a person of whom nothing is known
-WINDOWS = 256  # at once: bounds the memory of long tracks
-INPUTS = {"coco17": COCO17, "h36m17": H36M17}
+WINDOWS = 256  # of the bundled lifters at once: bounds the memory of long tracks
+CHUNK = 2048  # frames of a track at once: bounds the memory
+H36M_FOCAL = 2.2947  # mean focal length of Human3.6M's cameras in half picture widths
+OUTPUTS = {len(SKELETONS[name]): name for name in ("h36m17", "h36m16", "humaneva15")}
 
 
-def padded(count, field, causal):
-    """Indices (T, R) of the frames in the window of each of `count` frames: the ends are repeated, a causal window ends at its own frame."""
-    target = field - 1 if causal else field // 2
-    return np.clip(np.arange(count)[:, None] + np.arange(field) - target, 0, max(count - 1, 0))
-
-
-class _Tcn:
-    """What both kinds of lifter share: the network, its device, and flipped copies."""
+class ViewRay:
+    """The bundled lifters: body21 in and out by the normal form of _normal.py, metres of a body of `height`, expected error of each joint."""
 
     fps_range = (24, 60)
+    skeleton_in = skeleton_out = BODY21
 
-    def __init__(self, network, flip, device, half):
+    def __init__(self, network, header, flip, height, device, half):
         self.half = half and device.type == "cuda"
         self.network = network.to(device, torch.float16 if self.half else torch.float32).eval().requires_grad_(False)
         self.device, self.flip = device, flip
         self.receptive_field, self.causal = network.receptive_field, network.causal
+        self.zoom = (height or HEIGHT) / float(header["stature"])
 
     def __call__(self, windows, cameras):
         """3D of windows (B, R, J, 3) of x px, y px, score, each under its own camera. A joint without score or not finite counts as missing."""
         windows = np.asarray(windows, np.float32)
         if windows.shape[1:] != (self.receptive_field, len(self.skeleton_in), 3) or len(windows) != len(cameras):
             raise ValueError(f"windows: expected ({len(cameras)}, {self.receptive_field}, {len(self.skeleton_in)}, 3), got {windows.shape}")
-        plane = np.array([self._plane(w[..., :2], w[..., 2], camera) for w, camera in zip(windows, cameras, strict=True)], np.float32)
+        plane = np.array([geometry.rays(w[..., :2], camera) for w, camera in zip(windows, cameras, strict=True)], np.float32)
         return self._batches(plane.reshape(windows.shape[:3] + (2,)), windows[..., 2], np.arange(len(windows))[:, None])
 
     def sequence(self, points, scores, camera):
         """3D of every frame of a track: points (T, J, 2) px, scores (T, J). The ends repeat the end pose."""
-        plane = self._plane(np.asarray(points, np.float32), scores, camera)
-        index = padded(len(plane), self.receptive_field, self.causal)
+        plane = geometry.rays(np.asarray(points, np.float32), camera).astype(np.float32)
+        index = window_index(len(plane), self.receptive_field, self.causal)
         return self._batches(plane, np.asarray(scores, np.float32), index)
 
     def _batches(self, plane, scores, index):
         """Windows by `index`, (T, R) into frames or (B, 1) into windows, a bounded number at a time."""
-        whole = [np.zeros((0, len(self.skeleton_out), 3), np.float32), np.zeros((0, len(self.skeleton_out)), np.float32)]
-        parts = [whole]
+        joints, sigma = [np.zeros((0, len(BODY21), 3), np.float32)], [np.zeros((0, len(BODY21)), np.float32)]
         for rows in np.split(index, range(WINDOWS, len(index), WINDOWS)) if len(index) else []:
             rows = rows if plane.ndim == 3 else rows[:, 0]
             with torch.inference_mode():
-                parts.append(self._lift(*(torch.from_numpy(array[rows]).to(self.device) for array in (plane, scores))))
-        joints, sigma = zip(*parts, strict=True)
-        return Lifted(np.concatenate(joints), None if sigma[-1] is None else np.concatenate(sigma))
+                lifted = self._lift(*(torch.from_numpy(array[rows]).to(self.device) for array in (plane, scores)))
+            joints.append(lifted[0].cpu().numpy())
+            sigma.append(lifted[1].cpu().numpy())
+        return Lifted(np.concatenate(joints), np.concatenate(sigma))
+
+    def _lift(self, plane, scores):
+        target = self.receptive_field - 1 if self.causal else self.receptive_field // 2
+        x, turn = _normal.normal_form(plane, scores, BODY21.root, target)
+        y = self._averaged(x)
+        joints = _normal.turn_back(y[..., :3] - y[:, BODY21.root, None, :3], turn) * self.zoom
+        sigma = y[..., 3].clamp(*_normal.LOG_SIGMA).exp() * self.zoom
+        sigma[:, BODY21.root] = 0
+        return joints, sigma
 
     def _averaged(self, x):
         """The network's answer (B, J, F) to features (B, R, J, F), averaged with the mirrored answer to the mirrored features."""
@@ -69,72 +77,80 @@ class _Tcn:
         return (y + mirrored(self.network.one_frame(mirrored(x, self.skeleton_in).to(dtype)).float(), self.skeleton_out)) / 2
 
 
-class ViewRay(_Tcn):
-    """The bundled lifters: body21 in and out by the normal form of _normal.py, metres of a body of `height`, expected error of each joint."""
+class Official(Published):
+    """VideoPose3D's own checkpoints: 17 or 15 joints in and out, and the root's path where the file holds the network for it."""
 
-    skeleton_in = skeleton_out = BODY21
+    def __init__(self, network, trajectory, skeletons, flip, device, half):
+        super().__init__(network, skeletons, network.expand_conv.in_channels // len(skeletons[0]), flip, device, half)
+        self.networks = [self.network] if trajectory is None else [self.network, self._ready(trajectory)]
+        self.receptive_field, self.causal = network.receptive_field, network.causal
 
-    def __init__(self, network, header, flip, height, device, half):
-        super().__init__(network, flip, device, half)
-        self.zoom = (height or HEIGHT) / float(header["stature"])
+    def _windows(self, x):
+        """Joints of windows, and the root's place as one more."""
+        return torch.cat([network.one_frame(x) for network in self.networks], 1)
 
-    def _plane(self, points, scores, camera):
-        return geometry.rays(points, camera).astype(np.float32)
+    def _track(self, read):
+        """All frames by one pass of the dilated network, CHUNK at a time."""
+        field = self.receptive_field
+        before = field - 1 if self.causal else field // 2
+        index = np.clip(np.arange(len(read) + field - 1) - before, 0, len(read) - 1)
+        pieces = [index[i: i + CHUNK + field - 1] for i in range(0, len(read), CHUNK)]
+        return torch.cat([self._averaged(self._pass, self._tensor(read[piece][None]))[0] for piece in pieces])
 
-    def _lift(self, plane, scores):
-        target = self.receptive_field - 1 if self.causal else self.receptive_field // 2
-        x, turn = _normal.normal_form(plane, scores, BODY21.root, target)
-        y = self._averaged(x)
-        joints = _normal.turn_back(y[..., :3] - y[:, BODY21.root, None, :3], turn) * self.zoom
-        sigma = y[..., 3].clamp(*_normal.LOG_SIGMA).exp() * self.zoom
-        sigma[:, BODY21.root] = 0
-        return joints.cpu().numpy(), sigma.cpu().numpy()
+    def _pass(self, x):
+        return torch.cat([network(x) for network in self.networks], 2)
 
+    def _answer(self, parts, cameras):
+        lifted = super()._answer([part[:, : len(self.skeleton_out)] for part in parts], cameras)
+        if len(self.networks) == 1:
+            return lifted
+        path = torch.cat([part[:, -1] for part in parts]).cpu().numpy() if parts else np.zeros((0, 3), np.float32)
+        focal = np.array([2 * camera.fx / camera.width for camera in cameras], np.float32)
+        return lifted._replace(root=path * np.column_stack([np.ones((len(path), 2)), focal / H36M_FOCAL]).astype(np.float32))
 
-class Official(_Tcn):
-    """VideoPose3D's own checkpoints: 17 joints in, Human3.6M's out; both coordinates divided by half the picture's width.
-
-    A missing joint stands where it was last seen in the window, or else next seen, or in the middle of the picture.
-    """
-
-    skeleton_out = H36M17
-
-    def __init__(self, network, features, skeleton, flip, device, half):
-        super().__init__(network, flip, device, half)
-        self.skeleton_in, self.features = skeleton, features
-
-    def _plane(self, points, scores, camera):
-        return points / camera.width * 2 - (1, camera.height / camera.width)
-
-    def _lift(self, plane, scores):
-        x = torch.cat([_held(plane, scores), scores.nan_to_num()[..., None]], -1)[..., : self.features]
-        y = self._averaged(x.float())
-        return (y - y[:, H36M17.root, None]).cpu().numpy(), None
+    def stream(self, camera):
+        """The lifter for one track that comes frame by frame, for the work of one frame at each."""
+        return TrackStream(self, camera)
 
 
-def _held(plane, scores):
-    """Points (B, R, J, 2) with missing ones put where the joint is next to be seen, the past before the future; zero where it never is."""
-    valid = (scores > 0) & plane.isfinite().all(-1)
-    time = torch.arange(plane.shape[1], device=plane.device)
-    past = torch.where(valid, time[:, None], -1).cummax(1).values
-    future = torch.where(valid, time[:, None], len(time)).flip(1).cummin(1).values.flip(1)
-    nearest = torch.where(past >= 0, past, future).clamp(max=len(time) - 1)
-    plane = torch.where(valid[..., None], plane, 0)
-    return plane.gather(1, nearest[..., None].expand_as(plane))
+class TrackStream:
+    """One track, frame by frame: all answers together are those of `sequence`, each `delay` frames after its frame (0 when causal)."""
+
+    def __init__(self, lifter, camera):
+        self.lifter, self.camera = lifter, camera
+        self.streams = [Stream(network) for network in lifter.networks]
+        self.delay, self.frames = self.streams[0].delay, 0
+        self.seen = np.full((len(lifter.skeleton_in), 2), np.nan, np.float32)  # where each joint was last
+
+    def step(self, points, scores):
+        """Lifted of one row for points (J, 2) px and scores (J,), of none while the first answer is not due."""
+        track = np.stack([self.seen, np.asarray(points, np.float32)])
+        read = self.lifter._read(track, np.stack([np.ones(len(scores)), scores]), self.camera)[1:]
+        known = np.isfinite(track[1]).all(-1) & (np.asarray(scores) > 0)
+        self.seen, self.read = np.where(known[:, None], track[1], self.seen), read
+        return self._push()
+
+    def rest(self):
+        """Lifted of the last `delay` frames, when no more come."""
+        parts = [self._push() for _ in range(self.delay if self.frames else 0)]
+        return Lifted(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, self.lifter._answer([], []), strict=True)))
+
+    def _push(self):
+        y = self.lifter._averaged(lambda x: torch.cat([stream.step(x) for stream in self.streams], 1), self.lifter._tensor(self.read))
+        self.frames += 1
+        return self.lifter._answer([y], [self.camera]) if self.frames > self.delay else self.lifter._answer([], [])
 
 
-def _widths(arc):
-    return tuple(int(n) for n in str(arc).strip("()[] ").split(",") if n.strip()) if isinstance(arc, str) else (arc,) if isinstance(arc, int) else arc
-
-
-def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None, device="auto", half=False, input="coco17"):
+def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None, device="auto", half=False, input="coco17", trajectory=True):
     """A lifter from a bundled file or an official checkpoint.
 
     arc and causal are read from a bundled file and from the shapes of an official one (which does not tell whether it is causal); `height` in metres
-    is the person's, where it is known; `flip` averages with the mirrored input; `input` names the 2D joints of an official checkpoint.
+    is the person's, where it is known; `flip` averages with the mirrored input; `input` names the 2D joints of an official checkpoint (coco17,
+    h36m17, humaneva15); `trajectory` takes the root's path from its second network where it has one.
     """
-    state, header = load(resolve(weights))
-    arc, place = None if arc is None else _widths(arc), pick_device(device)
+    arc, place, skeleton = widths(arc), pick_device(device), named(input)
+    path = resolve(weights)
+    state, header = load(path)
     if header.get("input") == "view-ray":
         if causal not in (None, header["causal"] == "True"):
             raise InputError(f"causal={causal}, but '{weights}' is {'causal' if header['causal'] == 'True' else 'centred'}")
@@ -142,10 +158,11 @@ def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None,
         return ViewRay(load_strict(network, state, weights), header, flip, height, place, half)
     if height is not None:
         raise InputError(f"height= works with the bundled lifters; '{weights}' gives its own metres")
-    if input not in INPUTS:
-        raise InputError(f"input={input}: expected one of {', '.join(INPUTS)}")
-    network = from_state(state, arc, bool(causal))
-    if network.joints_out != len(H36M17):
-        raise InputError(f"'{weights}' gives {network.joints_out} joints, expected the {len(H36M17)} of Human3.6M")
-    features = state["expand_conv.weight"].shape[1] // len(H36M17)
-    return Official(load_strict(network, state, weights), features, INPUTS[input], flip, place, half)
+    network = load_strict(from_state(state, arc, bool(causal), len(skeleton)), state, weights)
+    if network.joints_out not in OUTPUTS:
+        raise InputError(f"'{weights}' gives {network.joints_out} joints, expected the {' or '.join(map(str, OUTPUTS))} of Human3.6M or HumanEva")
+    path_network = None
+    if trajectory and "model_traj" in header.get("parts", "").split(","):
+        path_state, _ = load(path, "model_traj")
+        path_network = load_strict(from_state(path_state, network.arc, bool(causal), len(skeleton)), path_state, f"{weights}: model_traj")
+    return Official(network, path_network, (skeleton, SKELETONS[OUTPUTS[network.joints_out]]), flip, place, half)

@@ -1,6 +1,5 @@
-"""Lifters: parity with the published network, the normal form's invariances, tracks against windows, and the trainer."""
+"""Lifters: the network, the normal form's invariances, tracks against windows, and the trainer."""
 
-import json
 import math
 import pathlib
 
@@ -12,13 +11,12 @@ from core import geometry
 from core.errors import InputError
 from core.records import Camera
 from core.skeletons import BODY21, COCO17, H36M17
-from lifters import _normal, none, tcn
-from lifters._tcn import TemporalModel, from_state
+from lifters import _normal, _published, none, tcn
+from lifters._tcn import TemporalModel
 from training import lifter as trainer
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
 from training.evaluation import lifter as protocol
-from training.evaluation._semgcn import SemGcn
 from weights import save
 
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"
@@ -79,30 +77,6 @@ def motion():
 # ---- the network
 
 
-@needs_shared
-@pytest.mark.parametrize("name", ["temporal_arc333_c64", "temporal_arc33333_c64", "temporal_arc35_c64"])
-def test_parity_with_the_published_network(name):
-    data = torch.load(SHARED / "fixtures" / f"vp3d_{name}.pt", weights_only=True)
-    for causal, suffix in ((False, ""), (True, "_causal")):
-        network = from_state(data["state_dict"], causal=causal).eval()
-        assert list(network.state_dict()) == list(data["state_dict"])
-        network.load_state_dict(data["state_dict"])
-        with torch.inference_mode():
-            torch.testing.assert_close(network(data["input"]), data[f"output{suffix}"], atol=2e-5, rtol=1e-4)
-            torch.testing.assert_close(network.one_frame(data["input_1f"])[:, None], data[f"output_1f{suffix}"], atol=2e-5, rtol=1e-4)
-
-
-@needs_shared
-@pytest.mark.parametrize("name", ["dense_arc333_c32", "dense_arc333_c32_causal", "traj_arc333_c32"])
-def test_parity_of_the_variants(name):
-    data = torch.load(SHARED / "fixtures" / f"vp3d_{name}.pt", weights_only=True)
-    network = from_state(data["state_dict"], (3, 3, 3), causal="causal" in name, joints_in=data["input"].shape[2]).eval()
-    assert network.dense == ("dense" in name)
-    network.load_state_dict(data["state_dict"])
-    with torch.inference_mode():
-        torch.testing.assert_close(network(data["input"]), data["output"], atol=2e-5, rtol=1e-4)
-
-
 @pytest.mark.parametrize("causal", [False, True])
 def test_strided_form_equals_dilated_form(causal):
     torch.manual_seed(0)
@@ -143,13 +117,6 @@ def test_official_checkpoint_of_full_size_loads(tmp_path):
         tcn.build(str(tmp_path / "wild.bin"), arc="3,3,3", device="cpu")
 
 
-@needs_shared
-def test_full_size_keys_are_the_published_ones():
-    listed = json.loads((SHARED / "fixtures" / "vp3d_fullsize_keys.json").read_text())["arc_3,3,3,3,3_ch1024_17to17"]["shapes"]
-    assert {key: list(shape) for key, shape in full_size_shapes().items()} == listed
-    assert list(from_state({k: torch.empty(s) for k, s in listed.items()}).state_dict()) == list(listed)
-
-
 @pytest.mark.parametrize("features", [2, 3])
 def test_official_input_is_divided_by_the_width(tmp_path, features):
     official(tmp_path / "a.bin", full_size_shapes(2, 16, 17 * features))
@@ -165,9 +132,10 @@ def test_official_input_is_divided_by_the_width(tmp_path, features):
 
 
 def test_official_missing_joint_is_held():
-    plane = torch.arange(6.0).view(1, 6, 1, 1).expand(1, 6, 1, 2)
-    scores = torch.tensor([0, 1, 0, 0, 1, 0.0]).view(1, 6, 1)
-    assert tcn._held(plane, scores)[0, :, 0, 0].tolist() == [1, 1, 1, 1, 4, 4]
+    plane = np.stack([np.arange(6.0)[:, None].repeat(2, 1), np.full((6, 2), 9.0)], 1)
+    scores = np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 1]]).T
+    assert _published.held(plane, scores)[:, 0, 0].tolist() == [9, 1, 1, 1, 4, 4]
+    assert (_published.held(plane * np.nan, scores) == 0).all()
 
 
 # ---- the normal form
@@ -235,8 +203,8 @@ def test_sequence_equals_windows_one_by_one(small, count, missing):
 
 
 def test_causal_padding_looks_only_back():
-    assert tcn.padded(3, 3, True).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
-    assert tcn.padded(3, 3, False).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert _published.window_index(3, 3, True).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
+    assert _published.window_index(3, 3, False).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
 
 
 def test_causal_lifter_does_not_see_the_future():
@@ -347,13 +315,6 @@ def test_protocol_shows_both_lifters_the_same_frames(motion):
     np.testing.assert_allclose(truth, again, atol=1e-6)
     np.testing.assert_allclose(a[:, 13], b[:, -1], atol=1e-2)
     assert a.shape == (16, 27, 21, 3) and len(cameras) == 16
-
-
-@needs_shared
-def test_parity_of_the_network_to_compare_with(tmp_path):
-    data = torch.load(SHARED / "fixtures" / "semgcn_h24_l2.pt", weights_only=True)
-    torch.save({"state_dict": data["state_dict"]}, tmp_path / "semgcn.pt")
-    torch.testing.assert_close(SemGcn(tmp_path / "semgcn.pt").network(data["input"]), data["output"], atol=2e-5, rtol=1e-4)
 
 
 @needs_shared

@@ -16,7 +16,7 @@ def locked(name):
     return {canonicalize_name(r.name): r for r in (Requirement(line) for line in lines if line and not line.startswith("#"))}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-ray.txt", "requirements-training.txt"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-onnx.txt", "requirements-ray.txt", "requirements-training.txt"])
 def test_every_version_is_exact(name):
     for requirement in locked(name).values():
         specifiers = list(requirement.specifier)
@@ -25,7 +25,7 @@ def test_every_version_is_exact(name):
 
 @pytest.mark.parametrize(("ranges", "name"), [
     (PROJECT["dependencies"], "requirements.lock"), (PROJECT["optional-dependencies"]["test"], "requirements.lock"),
-    (PROJECT["optional-dependencies"]["ray"], "requirements-ray.txt"),
+    (PROJECT["optional-dependencies"]["onnx"], "requirements-onnx.txt"), (PROJECT["optional-dependencies"]["ray"], "requirements-ray.txt"),
     (PROJECT["optional-dependencies"]["training"], "requirements-training.txt")])
 def test_the_lock_fits_the_ranges(ranges, name):
     pins = locked(name)

@@ -8,7 +8,8 @@ import pytest
 
 from app.body import bone_lengths, fit_root, stature
 from app.motion import assemble
-from app.reconstruct import reconstruct, reconstruct_causal, upright
+from app.past import reconstruct_causal
+from app.reconstruct import reconstruct, upright
 from app.smooth import OneEuro, butterworth, hampel, interpolate, spline
 from core.errors import InputError
 from core.geometry import project, rays

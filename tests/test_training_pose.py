@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from core.errors import InputError
-from core.geometry import apply_affine
+from core.geometry import crop_matrix
 from core.skeletons import BODY21, COCO17
 from poses.body21 import decode, probabilities
-from training import augment, dispatch, loop, pose, pose_release
+from training import augment, dispatch, looks, loop, pose, pose_release
 from training.datasets import coco_people, lspet, people, teaching
 from training.evaluation import pose as evaluation
+from training.gallery import apply
 
 
 def figure(generator, size=(90, 120)):
@@ -32,6 +33,10 @@ def crowd():
     return people.from_rows([figure(generator) for _ in range(40)])
 
 
+def lessons(crowd, teacher=None):
+    return pose.Lessons(crowd, torch.device("cpu"), teacher)
+
+
 def test_targets_are_probabilities_and_outside_is_a_cell_of_its_own():
     joints = torch.tensor([[[48.0, 64, 1], [-5, 20, 1], [10, 10, 0.5]]])
     wanted, weight = pose.targets(joints, (96, 128))
@@ -43,53 +48,56 @@ def test_targets_are_probabilities_and_outside_is_a_cell_of_its_own():
 def test_the_loss_is_least_where_the_joint_is_and_ignores_unknown_joints():
     joints = torch.zeros(1, 21, 3)
     joints[0, 0] = torch.tensor([50.0, 70, 1])
-    wanted, _ = pose.targets(joints, (96, 128))
+    wanted, weight = pose.targets(joints, (96, 128))
     right = torch.log(wanted[..., :-1].clamp_min(1e-6)).reshape(1, 21, 32, 24) + 8
     wrong = right.flip(2)
-    assert pose.cross_entropy(right, joints, (96, 128)) < pose.cross_entropy(wrong, joints, (96, 128)) - 1
+    assert pose.cross_entropy(right, wanted, weight) < pose.cross_entropy(wrong, wanted, weight) - 1
     changed = right.clone()
     changed[:, 1:] += torch.randn(1, 20, 32, 24)
-    assert pose.cross_entropy(changed, joints, (96, 128)) == pose.cross_entropy(right, joints, (96, 128))
+    assert pose.cross_entropy(changed, wanted, weight) == pose.cross_entropy(right, wanted, weight)
     points, _ = decode(probabilities(right), torch.tensor([10.0]))
     assert np.allclose(points[0, 0], (50, 70), atol=0.5)
 
 
+def test_depth_is_read_where_the_joint_is_and_only_where_it_is_known():
+    wanted, _ = pose.targets(torch.tensor([[[50.0, 70, 1], [20, 20, 1]]]), (96, 128))
+    maps = torch.full((1, 2, 32, 24), 9.0)
+    maps[0, 0, 14:21, 9:16] = 0.25
+    assert pose.depth_loss(maps, wanted, torch.tensor([[0.5, torch.nan]])) == pytest.approx(1, abs=0.05)
+    assert pose.depth_loss(maps, wanted, torch.full((1, 2), torch.nan)) == 0
+
+
 def test_augmented_joints_stay_on_their_spots():
-    generator = np.random.default_rng(3)
-    image, box = np.zeros((120, 120, 3), np.uint8), np.array([20, 20, 100, 100.0])
-    joints = np.zeros((21, 3))
-    joints[5] = 40, 60, 1
+    """Of 200 random crops, mirrored ones too, those that show the marked joint show it where the target says."""
+    image = np.zeros((120, 120, 3), np.uint8)
     cv2.circle(image, (40, 60), 4, (255, 255, 255), -1)
-    checked = 0
-    for _ in range(60):
-        matrix = augment.placement(box, (96, 128), generator)
-        moved = augment.moved(matrix, joints)
-        if generator.random() < 0.5:
-            matrix, moved = augment.flip(matrix, joints, 96, BODY21.mirror)
-            moved = augment.moved(matrix, moved)
-        crop = augment.warp(image, matrix, (96, 128))
-        place = moved[moved[:, 2] > 0][0, :2]
-        if (place > 8).all() and (place < (88, 120)).all():
-            spot = np.argwhere(crop[..., 0] > 127).mean(0)[::-1] + 0.5
-            assert np.abs(spot - place).max() < 2.5
-            checked += 1
-    assert checked > 30
-
-
-def test_a_mirror_swaps_sides():
     joints = np.zeros((21, 3))
-    joints[BODY21.index("left_wrist")] = 10, 20, 1
-    matrix, renamed = augment.flip(np.array([[1.0, 0, 0], [0, 1, 0]]), joints, 96, BODY21.mirror)
-    assert renamed[BODY21.index("right_wrist")].tolist() == [10, 20, 1]
-    assert apply_affine(matrix, np.array([10.0, 20])).tolist() == [86, 20]
+    joints[BODY21.index("left_wrist")] = 40.5, 60.5, 1
+    marked = people.made([image], np.array([[20, 20, 100, 100.0]]), joints[None], "coco_people")
+    pictures, wanted, weight, _ = lessons(marked).batch(200, (96, 128), looks.Draw(3, "cpu"), strength=0.0)
+    light, row = pictures.mean(1), weight.argmax(1)
+    names = {BODY21.joints[i] for i in row.tolist()}
+    assert names == {"left_wrist", "right_wrist"}  # mirrored people have their sides exchanged
+    cells, checked = pose.cell_centres((96, 128), "cpu", 4), 0
+    for i in range(200):
+        place = cells[wanted[i, row[i], :-1].argmax()]
+        if wanted[i, row[i], -1] < 0.5 and (place > 8).all() and (place < torch.tensor([88, 120])).all():
+            x, y = (int(v) for v in place)
+            checked += bool(light[i, y - 2 : y + 3, x - 2 : x + 3].mean() > light[i].mean())
+    assert checked > 130
 
 
-def test_the_same_seed_gives_the_same_crop(crowd):
-    first, second, other = (pose.Crops(crowd, (96, 128), seed)[3] for seed in (1, 1, 2))
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[1], second[1])
+def test_the_same_seed_gives_the_same_batch(crowd):
+    first, second, other = (lessons(crowd).batch(6, (96, 128), looks.Draw(seed, "cpu")) for seed in (1, 1, 2))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
     assert not torch.equal(first[1], other[1])
-    assert first[0].shape == (128, 96, 3)
+    assert first[0].shape == (6, 3, 128, 96) and first[1].shape == (6, 21, 32 * 24 + 1)
+
+
+def test_placements_are_those_of_the_application():
+    boxes = torch.tensor([[10.0, 20, 60, 130]])
+    found = augment.crop_matrices(boxes, (96, 128), torch.tensor([1.25]), torch.tensor([0.7]), torch.ones(1))
+    assert np.allclose(found[0], crop_matrix(boxes[0].numpy(), (96, 128), 1.25, 0.7), atol=1e-4)
 
 
 def test_labels_become_body21():
@@ -117,33 +125,56 @@ def test_cut_outs_and_packed_files_keep_joints_on_their_spots(crowd, tmp_path):
     assert again.images[0][y, x, 2] > 180
 
 
-def test_the_teacher_fills_in_and_raises_doubt():
-    joints, boxes = np.zeros((1, 21, 3), np.float32), np.array([[0, 0, 100, 200.0]])
-    joints[0, 5], joints[0, 6] = (50, 50, 1), (60, 50, 1)
-    points, scores = np.full((1, 17, 2), 55.0), np.full((1, 17), 0.9)
-    points[0, 6] = 60, 180
-    scores[0, 9] = 0.1
-    done = teaching.complete(joints, boxes, points, scores)[0]
-    assert done[5].tolist() == [50, 50, 1]
-    assert done[6, 2] == pytest.approx(teaching.DOUBT)
-    assert done[0, :2].tolist() == [55, 55]
-    assert 0 < done[0, 2] < 1
-    assert done[9, 2] == 0
+class Seer:
+    """A teacher that sees every joint at one cell of its crop, as surely as it is told."""
+
+    def __init__(self, sure):
+        self.sure = sure
+
+    def maps(self, x):
+        maps = torch.zeros(len(x), 17, 64, 48)
+        maps[:, :, 30:33, 20:23] = self.sure / 2
+        maps[:, :, 31, 21] = self.sure
+        return maps
+
+
+def test_the_teacher_fills_in_and_raises_doubt(crowd):
+    sure, unsure = (lessons(crowd, Seer(value)) for value in (0.9, 0.1))
+    marked = (crowd.joints[:, :17, 2] > 0).sum() / crowd.joints[:, :17, 2].size
+    weights = [each.batch(200, (96, 128), looks.Draw(0, "cpu"), 0.0)[2] for each in (lessons(crowd), unsure, sure)]
+    assert (weights[0] > 0).float().mean() == pytest.approx(float((crowd.joints[..., 2] > 0).mean()), abs=1e-3)
+    assert torch.equal(weights[0] > 0, weights[1] > 0)  # nothing is learned from a teacher who is not sure
+    assert (weights[2][:, :17] > 0).all() and marked < 0.5
+    assert weights[2][:, :17].min() == pytest.approx(teaching.DOUBT, abs=1e-5)  # marks far from where the teacher looks
+
+
+def test_what_the_teacher_sees_moves_with_the_crop(crowd):
+    each = lessons(crowd, Seer(0.9))
+    rows, size = torch.arange(4), (96, 128)
+    one = torch.ones(4)
+    matrices = augment.crop_matrices(each.boxes[rows], size, 1.6 * one, 0.4 * one, one)
+    seen = each.taught.seen_from(rows, matrices, size)
+    assert torch.allclose(seen.sum(-1), torch.ones(4, 17), atol=1e-5)
+    expected = apply(matrices, each.taught.points[rows])
+    cells = pose.cell_centres(size, "cpu", 4)
+    assert ((seen[..., :-1] @ cells) - expected).abs().max() < 2
 
 
 def tiny():
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 21, 3, 2, 1))
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 42, 3, 2, 1))
     return model, [{"params": list(model.parameters()), "factor": 1.0}]
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(crowd, tmp_path):
+    each = lessons(crowd)
+
     def batches(epoch):
-        crops = pose.Crops(crowd, (48, 64), epoch)
-        return [tuple(torch.stack(each) for each in zip(*(crops[i] for i in range(start, start + 8)), strict=True)) for start in (0, 8, 16)]
+        draw = looks.Draw(epoch, "cpu")
+        return [each.batch(8, (64, 64), draw) for _ in range(3)]
 
     def loss(model, batch):
-        return pose.batch_loss(model, batch, (48, 64), torch.device("cpu"))
+        return pose.batch_loss(model, batch)
 
     whole = loop.Run(*tiny(), tmp_path / "whole.pt", 1e-2, epochs=3)
     values = [whole.train(batches(epoch), loss) for epoch in range(3)]
@@ -166,10 +197,10 @@ def test_the_rate_rises_then_falls():
 
 
 def test_sizes_take_their_share_of_the_budget():
-    plan = pose.stages("96x128:0.6,192x256:0.4")
-    assert [pose.size_at(p, plan) for p in (0, 0.59, 0.6, 1.0)] == [(96, 128), (96, 128), (192, 256), (192, 256)]
+    plan = loop.stages("96x128:0.6,192x256:0.4")
+    assert [loop.size_at(p, plan) for p in (0, 0.59, 0.6, 1.0)] == [(96, 128), (96, 128), (192, 256), (192, 256)]
     with pytest.raises(InputError, match="multiples of 32"):
-        pose.stages("144x192")
+        loop.stages("144x192")
 
 
 def test_calibration_makes_scores_true():
@@ -219,8 +250,10 @@ def test_the_trainer_writes_weights_that_the_application_can_use(crowd, tmp_path
 
     torch.save({f"features.{name}": value for name, value in mobilenet_v2().features.state_dict().items()}, tmp_path / "start.pt")
     people.save(crowd, tmp_path / "pack.npz")
-    pose.main(["--packed", str(tmp_path / "pack.npz"), "--init", str(tmp_path / "start.pt"), "--state", str(tmp_path / "state.pt"), "--epochs", "1",
-               "--sizes", "64x96", "--inference", "64x96", "--batch", "8", "--device", "cpu", "--output", str(tmp_path / "pose.safetensors")])
+    common = ["--packed", str(tmp_path / "pack.npz"), "--sizes", "64x96", "--batch", "8", "--epochs", "1", "--device", "cpu",
+              "--output", str(tmp_path / "pose.safetensors")]
+    pose.main([*common, "--init", str(tmp_path / "start.pt"), "--state", str(tmp_path / "a.pt"), "--inference", "64x96", "--steps", "3"])
+    pose.main([*common, "--start", str(tmp_path / "pose.safetensors"), "--frozen", "4", "--state", str(tmp_path / "b.pt"), "--steps", "2"])
     estimator = body21.build(tmp_path / "pose.safetensors", device="cpu")
     found = estimator(crowd.images[:2], [box[None] for box in crowd.boxes[:2]], [])
     assert np.isfinite(found[0].points).all()

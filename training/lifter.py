@@ -18,7 +18,7 @@ from lifters._tcn import TemporalModel
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
 from training.loop import Run
-from weights import save
+from weights import load, load_strict, resolve, save
 
 EXACT = 0.25  # share of windows without errors
 STEPS = 200  # of an epoch
@@ -85,6 +85,7 @@ def arguments(argv):
     parser.add_argument("--causal", action="store_true", help="the last frame of the window instead of the middle one")
     parser.add_argument("--channels", type=int, default=384)
     parser.add_argument("--dropout", type=float, default=0.05)
+    parser.add_argument("--start", help="weights file of an earlier run of the same network to go on from")
     parser.add_argument("--state", default="training/runs/lifter/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written after every epoch")
     parser.add_argument("--epochs", type=int, default=40, help=f"of {STEPS} batches")
@@ -110,6 +111,8 @@ def main(argv=None):
     model = TemporalModel(arc, options.channels, len(BODY21) + 1, 3, len(BODY21), 4, options.causal, dropout=options.dropout)
     state = pathlib.Path(options.state)
     state.parent.mkdir(parents=True, exist_ok=True)
+    if options.start:
+        load_strict(model, load(resolve(options.start))[0], options.start)
     model = model.to(device)
     run = Run(model, [{"params": list(model.parameters()), "factor": 1.0}], state, options.lr, options.epochs, options.minutes)
 

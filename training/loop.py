@@ -12,6 +12,8 @@ import time
 import torch
 from torch import distributed
 
+from core.errors import InputError
+
 
 class Average(torch.nn.Module):
     """Exponential moving average of a model's weights and buffers, quick at first: decay min(decay, (1 + n) / (10 + n))."""
@@ -24,11 +26,11 @@ class Average(torch.nn.Module):
     def update(self, model):
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        for mine, new in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(new, 1 - decay)
-            else:
-                mine.copy_(new)
+        mine, new = self.model.state_dict(), model.state_dict()
+        moving = [name for name, value in mine.items() if value.dtype.is_floating_point]
+        torch._foreach_lerp_([mine[name] for name in moving], [new[name] for name in moving], 1 - decay)
+        for name in mine.keys() - set(moving):
+            mine[name].copy_(new[name])
 
 
 def rate(progress, warmup=0.02, last=0.01):
@@ -124,3 +126,41 @@ class Run:
         """One line on standard error."""
         words = [f"epoch {self.epoch}", f"{self.seconds / 60:.1f} min", f"{100 * self.progress():.0f}%", f"loss {loss:.4f}"]
         print("  ".join(words + [f"{name} {value:.3f}" for name, value in measured.items()]), file=sys.stderr, flush=True)
+
+
+class Batches:
+    """A sized iterable of `count` batches that `make()` gives."""
+
+    def __init__(self, count, make):
+        self.count, self.make = count, make
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        return (self.make() for _ in range(self.count))
+
+
+# ---- crop sizes over the budget
+
+
+def stages(text):
+    """[(end of the stage as a share of the budget, (width, height))] of "96x128:0.6,144x192:0.4"."""
+    found, end = [], 0.0
+    for piece in text.split(","):
+        size, _, share = piece.partition(":")
+        end += float(share or 1)
+        found.append((end, crop_size(size)))
+    return found
+
+
+def crop_size(text):
+    """(width, height) of "96x128". Raises InputError where they are not multiples of 32."""
+    size = tuple(int(n) for n in text.split("x"))
+    if len(size) != 2 or any(n % 32 or n <= 0 for n in size):
+        raise InputError(f"crop size '{text}': expected WIDTHxHEIGHT, multiples of 32")
+    return size
+
+
+def size_at(progress, plan):
+    return next((size for end, size in plan if progress < end - 1e-6), plan[-1][1])

@@ -1,34 +1,19 @@
-"""Public pose networks to learn from and to compare with, as PoseEstimators: `pp-tinypose` (openvino) and `simplepose` (onnxruntime)."""
+"""Public pose networks to learn from and to compare with, as PoseEstimators: `pp-tinypose` and `simplepose`, run by torch."""
 
 import pathlib
 
 import numpy as np
+import torch
 
 from core.errors import InputError
 from core.geometry import apply_affine, crop_matrix, invert_affine, warp
-from core.networks import MEAN, STD
+from core.networks import to_tensor
 from core.records import Poses
 from core.skeletons import COCO17
+from training import graphs
 
 SIZE, STRIDE, SCALE = (192, 256), 4, 1.25
-FILES = {"pp-tinypose": "tinypose_256_192_fp16.xml", "simplepose": "ultralight_simplepose.onnx"}
-
-
-def _tinypose(path):
-    import openvino
-
-    core = openvino.Core()
-    network = core.compile_model(str(path), "CPU", {"INFERENCE_NUM_THREADS": 1})
-    return lambda x: network({"image": x})["conv2d_441.tmp_1"][0]
-
-
-def _simplepose(path):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda x: session.run(None, {"data": x})[0][0]
+FILES = {"pp-tinypose": ("tinypose_256_192_fp16.xml", "conv2d_441.tmp_1"), "simplepose": ("ultralight_simplepose.onnx", None)}
 
 
 class Teacher:
@@ -36,43 +21,49 @@ class Teacher:
 
     skeleton = COCO17
 
-    def __init__(self, maps, flip=False):
-        self.maps, self.flip = maps, flip
+    def __init__(self, network, flip=False, device="cpu"):
+        self.network, self.flip, self.device = network, flip, device
 
     def __call__(self, images, boxes, cameras=None):
         """The poses in boxes (N, 4) of each RGB picture."""
-        found = []
-        for image, some in zip(images, boxes, strict=True):
-            each = [self.look(image, crop_matrix(box, SIZE, SCALE)) for box in some]
-            found.append(Poses(COCO17, [p for p, _ in each], [s for _, s in each]) if each else Poses.empty(COCO17))
-        return found
+        return [self._poses(image, np.asarray(some, float).reshape(-1, 4)) for image, some in zip(images, boxes, strict=True)]
 
-    def look(self, image, matrix):
-        """Points (17, 2) in picture px and scores (17,) in the crop of an affine map (2, 3)."""
-        x = ((warp(image, matrix, SIZE) / np.float32(255) - MEAN) / STD).transpose(2, 0, 1)[None].astype(np.float32)
-        maps = self.maps(x)
-        if self.flip:
-            mirrored = self.maps(np.ascontiguousarray(x[..., ::-1]))[list(COCO17.mirror)][..., ::-1]
-            mirrored = np.concatenate([mirrored[..., :1], mirrored[..., :-1]], -1)
-            maps = (maps + mirrored) / 2
-        points, scores = peaks(maps)
-        return apply_affine(invert_affine(matrix), points), scores
+    def _poses(self, image, boxes):
+        if not len(boxes):
+            return Poses.empty(COCO17)
+        matrices = [crop_matrix(box, SIZE, SCALE) for box in boxes]
+        crops = np.stack([warp(image, matrix, SIZE) for matrix in matrices])
+        points, scores = (value.cpu().numpy() for value in peaks(self.maps(to_tensor(crops, self.device))))
+        return Poses(COCO17, [apply_affine(invert_affine(m), p) for m, p in zip(matrices, points, strict=True)], scores)
+
+    @torch.inference_mode()
+    def maps(self, x):
+        """Heat maps (B, 17, 64, 48) of normalised crops (B, 3, 256, 192)."""
+        found = self.network(x)[0]
+        if not self.flip:
+            return found
+        mirrored = self.network(x.flip(3))[0][:, list(COCO17.mirror)].flip(3)
+        return (found + torch.cat([mirrored[..., :1], mirrored[..., :-1]], -1)) / 2
 
 
 def peaks(maps):
-    """Highest cell of maps (J, h, w), a quarter cell towards the larger neighbour: points (J, 2) in crop px, values (J,)."""
-    count, height, width = maps.shape
-    best = maps.reshape(count, -1).argmax(1)
-    y, x, j = best // width, best % width, np.arange(count)
-    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    dx = np.sign(padded[j, y + 1, x + 2] - padded[j, y + 1, x])
-    dy = np.sign(padded[j, y + 2, x + 1] - padded[j, y, x + 1])
-    return np.stack([x + dx / 4, y + dy / 4], 1) * STRIDE, maps.reshape(count, -1).max(1)
+    """Highest cell of maps (B, J, h, w), a quarter cell towards the larger neighbour: points (B, J, 2) in crop px, values (B, J)."""
+    height, width = maps.shape[2:]
+    value, best = maps.flatten(2).max(-1)
+    y, x = best // width, best % width
+    padded = torch.nn.functional.pad(maps, (1, 1, 1, 1), mode="replicate").flatten(2)
+
+    def at(row, column):
+        return padded.gather(2, (row * (width + 2) + column)[..., None])[..., 0]
+
+    dx, dy = (at(y + 1, x + 2) - at(y + 1, x)).sign(), (at(y + 2, x + 1) - at(y, x + 1)).sign()
+    return torch.stack([x + dx / 4, y + dy / 4], -1) * STRIDE, value
 
 
-def build(name, folder, flip=False):
+def build(name, folder, flip=False, device="cpu"):
     """A teacher by name from the folder of public weights. Raises InputError where its file is missing."""
-    path = pathlib.Path(folder) / FILES[name]
+    file, output = FILES[name]
+    path = pathlib.Path(folder) / file
     if not path.exists():
         raise InputError(f"{path}: no such weights; the comparison with {name} needs them")
-    return Teacher({"pp-tinypose": _tinypose, "simplepose": _simplepose}[name](path), flip)
+    return Teacher(graphs.fastest(path, [output] if output else None, device), flip, device)

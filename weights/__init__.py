@@ -20,7 +20,7 @@ __all__ = ["kept_in", "load", "load_strict", "manifest", "parts", "resolve", "sa
 STATES = ("state_dict", "model_pos", "network", "net_dict", "model")  # under these the published checkpoints keep their tensors, in this order
 
 # What the reader of pickles raises where the bytes are no checkpoint, or one with more than tensors and numbers in it.
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, struct.error)
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, struct.error)
 
 
 def resolve(name_or_path, folder=None):

@@ -5,10 +5,13 @@ import hashlib
 import http.client
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import tomllib
 import urllib.request
+import zipfile
+import zlib
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,12 +22,16 @@ from core.errors import InputError
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 CHUNK = 1 << 20
+LARGEST = 4 << 30  # bytes of what is unpacked: more is no weights file but a trap
 _KEPT_IN = ContextVar("folder of fetched weights", default=None)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the manifest. `sha256` is the whole hash, the part of it that the publisher states, or "" until somebody has seen the file."""
+    """One row of the manifest. `sha256` is the whole hash, the part of it that the publisher states, or "" until somebody has seen the file.
+
+    `member` is the name, without folders, of the file inside the zip archive that `origin` gives; hash and size are then its own.
+    """
 
     name: str
     file: str
@@ -37,6 +44,7 @@ class Entry:
     input: str = ""
     normalisation: str = ""
     note: str = ""
+    member: str = ""
 
     @property
     def bundled(self):
@@ -121,24 +129,60 @@ def help_text(entry, path, what):
         return f"weights '{entry.name}' ({path}) {what}: it belongs to the repository, restore it with `git checkout -- weights/{entry.file}`"
     source = entry.origin.removeprefix("manual: ")
     do = f"`python -m weights fetch {entry.name}` when online, or put" if entry.url else "put"
-    return f"weights '{entry.name}' ({entry.file}) {what}; source: {source}; licence: {entry.licence}; {do} the file at {path}"
+    thing = f"{entry.member} of its archive" if entry.member else "the file"
+    return f"weights '{entry.name}' ({entry.file}) {what}; source: {source}; licence: {entry.licence}; {do} {thing} at {path}"
 
 
 def download(entry, path):
-    """Stream an address to a temporary file, check it, then give it its name."""
+    """Stream an address to a temporary file, unpack it where it is an archive, check it, then give it its name."""
     request = urllib.request.Request(entry.url, headers={"User-Agent": "skeletons"})
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(request, timeout=30) as answer:
+    with _temporary(path) as (out, temporary):
+        with out, urllib.request.urlopen(request, timeout=30) as answer:
             length = int(answer.headers.get("Content-Length") or 0)
             got = _copy(answer, out, length, entry.file)
         if length and got != length:
             raise OSError(f"cut after {got} of {length} bytes")
-        check(entry, pathlib.Path(temporary), record=path)
-        os.chmod(temporary, 0o644)  # temporary files are their maker's alone, a cache may be shared
-        os.replace(temporary, path)
+        if not entry.member:
+            return _keep(entry, temporary, path)
+        with _temporary(path) as (out, unpacked):
+            with out:
+                unpack(temporary, entry.member, out)
+            return _keep(entry, unpacked, path)
+
+
+@contextmanager
+def _temporary(path):
+    """A new file beside `path`, open for writing, and where it is; whatever still has that name at the end goes."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out, pathlib.Path(name)
     finally:
-        pathlib.Path(temporary).unlink(missing_ok=True)
+        pathlib.Path(name).unlink(missing_ok=True)
+
+
+def _keep(entry, temporary, path):
+    check(entry, temporary, record=path)
+    os.chmod(temporary, 0o644)  # temporary files are their maker's alone, a cache may be shared
+    os.replace(temporary, path)
+
+
+def unpack(archive, member, out):
+    """Write the one file called `member`, in whatever folder of a zip archive, to an open file; no name of the archive's is ever used as a path.
+
+    Raises OSError for a file that is no archive, is damaged or encrypted, or does not hold exactly one such member of a sensible size.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file:
+            found = [info for info in file.infolist() if not info.is_dir() and info.filename.rpartition("/")[2] == member]
+            if len(found) != 1:
+                raise OSError(f"the archive holds {len(found) or 'no'} {member}, expected one")
+            if found[0].file_size > LARGEST:
+                raise OSError(f"{member} would be {found[0].file_size / 1e9:.0f} GB")
+            with file.open(found[0]) as source:
+                shutil.copyfileobj(source, out, CHUNK)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error, EOFError) as error:  # RuntimeError: encrypted
+        raise OSError(f"not a readable zip archive: {error}") from error
 
 
 def _copy(source, target, length, label):

@@ -4,6 +4,7 @@ A part that needs an option to be built has it in OPTIONS; one whose weights are
 """
 
 import pathlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from torchvision.models import get_model
 from core import parts
 from core.errors import InputError
 from core.records import Camera
+from core.skeletons import HUMANEVA15
+from tests import checkpoints, published
 from weights import _files
 
 
@@ -30,9 +33,45 @@ def _boxes(folder):
     return path
 
 
+def _onnx(kind, folder):
+    files = pytest.importorskip("tests.onnx_files")
+    make = {"detector": files.yolox, "pose": files.simcc}[kind]
+    return make(folder / f"{kind}.onnx", batch="batch")
+
+
+def _published(spec):
+    """Options whose {name} are small networks of the published kinds."""
+    return lambda folder: spec.format(**published.saved(folder))
+
+
+def _file(write, name):
+    """weights= of a checkpoint of random numbers, written at the first use."""
+
+    def options(folder):
+        path = folder / name
+        return f"weights={path if path.is_file() else write(path)}"
+
+    return options
+
+
 OPTIONS = {
+    ("detector", "onnx"): lambda folder: f"file={_onnx('detector', folder)}",
+    ("pose", "onnx"): lambda folder: f"file={_onnx('pose', folder)}",
+    ("lifter", "tcn:causal=true"): _file(checkpoints.tcn, "tcn.bin"),
+    ("lifter", "tcn:flip=false"): _file(partial(checkpoints.tcn, skeleton=HUMANEVA15, features=3), "humaneva.bin"),
+    ("lifter", "anatomy"): _file(checkpoints.anatomy, "anatomy.bin"),
+    ("lifter", "anatomy:causal=true"): _file(checkpoints.anatomy, "anatomy.bin"),
+    ("lifter", "anatomy:causal=published"): _file(checkpoints.anatomy, "anatomy.bin"),
+    ("lifter", "rie"): _file(checkpoints.rie, "rie.bin"),
+    ("lifter", "rie:stage=1"): _file(partial(checkpoints.rie, stage=1, skeleton=HUMANEVA15), "rie15.bin"),
+    ("lifter", "semgcn"): _file(checkpoints.gcn, "semgcn.pth.tar"),
+    ("lifter", "semgcn:fit=false"): _file(partial(checkpoints.gcn, nonlocal_blocks=False), "plain.pth.tar"),
+    ("lifter", "linear"): _file(checkpoints.linear, "linear.pth.tar"),
     ("detector", "replay"): lambda folder: f"file={_boxes(folder)}",
     ("detector", "torchvision"): lambda folder: f"weights={_random_weights('fasterrcnn_mobilenet_v3_large_320_fpn', folder)},threshold=0.01",
+    ("pose", "posenet"): _published("weights={posenet},root={rootnet},flip=true"),
+    ("pose", "rootnet"): _published("weights={rootnet}"),
+    ("pose", "senet"): _published("weights={senet},root={rootnet},refine={upper},{lower}"),
     ("pose", "keypointrcnn"): lambda folder: f"weights={_random_weights('keypointrcnn_resnet50_fpn', folder)},size=200",
 }
 
@@ -53,7 +92,7 @@ def built(folder):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(_files, "download", _no_download)
                 try:
-                    made[kind, spec] = parts.make(kind, f"{spec}:{options(folder)}" if options else spec, device="cpu")
+                    made[kind, spec] = parts.make(kind, f"{spec}{',' if ':' in spec else ':'}{options(folder)}" if options else spec, device="cpu")
                 except InputError as error:
                     pytest.skip(f"{kind} '{spec}' cannot be built here: {error}")
         return made[kind, spec]

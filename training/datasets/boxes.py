@@ -1,4 +1,4 @@
-"""Photographs with person boxes, kept as JPEG in memory, and the training tiles that are cut from them."""
+"""Photographs with person boxes, kept as JPEG or WebP in memory, and packed into one file."""
 
 import dataclasses
 import pathlib
@@ -7,15 +7,13 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
-from core.geometry import apply_affine, area, warp
 
-GREY = 114
 WHOLE = np.array([[-1e4, -1e4, 1e4, 1e4]], np.float32)  # the ignore box of a picture that nobody labelled
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """A JPEG picture, boxes (N, 4) of its people in its pixels, boxes (M, 4) to ignore; `square`: its aspect was lost when it was stored."""
+    """A JPEG or WebP picture, boxes (N, 4) of its people in its pixels, boxes (M, 4) to ignore; `square`: its aspect was lost when it was stored."""
 
     jpeg: bytes
     boxes: np.ndarray
@@ -93,64 +91,3 @@ def unlike(photographs, held_out, bits=50):
 def _hash(image):
     grey = cv2.resize(image.mean(-1), (17, 16), interpolation=cv2.INTER_AREA)
     return (grey[:, 1:] > grey[:, :-1]).ravel()
-
-
-# ---- tiles
-
-
-def tile(photographs, size, rng):
-    """A random training tile: (size, size, 3) RGB, boxes (N, 4), ignore (M, 4). One photograph, or a mosaic of four around a random point."""
-    canvas = np.full((size, size, 3), GREY, np.uint8)
-    if rng.random() < 0.5:
-        cut, spread = [(0, 0, size, size)], (0.5, 2.0)
-    else:
-        x, y = (int(size * rng.uniform(0.3, 0.7)) for _ in range(2))
-        cut, spread = [(0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)], (0.3, 1.2)
-    parts = [_place(canvas, region, photographs[rng.integers(len(photographs))], size * np.exp(rng.uniform(*np.log(spread))), rng) for region in cut]
-    return canvas, np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-
-
-def _place(canvas, region, photograph, side, rng):
-    """Draw a photograph with its longer side at `side` px into a region (x0, y0, x1, y1) of the canvas; its boxes and ignore boxes there."""
-    image = decode(photograph)
-    x0, y0, x1, y1 = region
-    stretch = np.exp(rng.uniform(-0.4, 0.4) if photograph.square else rng.uniform(-0.12, 0.12))
-    zoom = side / max(image.shape[:2]) * np.array([np.sqrt(stretch), 1 / np.sqrt(stretch)])
-    extent = np.array([image.shape[1], image.shape[0]]) * zoom
-    slack = np.array([x1 - x0, y1 - y0]) - extent
-    shift = slack * rng.random(2)
-    flip = rng.random() < 0.5
-    matrix = np.array([[-zoom[0] if flip else zoom[0], 0, shift[0] + extent[0] * flip], [0, zoom[1], shift[1]]])
-    canvas[y0:y1, x0:x1] = warp(image, matrix, (x1 - x0, y1 - y0), border=GREY)
-    matrix[:, 2] += (x0, y0)
-    boxes, seen = _cut(photograph.boxes, matrix, region)
-    ignore, _ = _cut(photograph.ignore, matrix, region)
-    small = (seen < 0.2) | ((boxes[:, 2:] - boxes[:, :2]).min(-1, initial=1e9) < 4)
-    return boxes[~small], np.concatenate([ignore, boxes[small]])
-
-
-def _cut(boxes, matrix, region):
-    """Boxes under a map, cut at a region, without those that miss it; and the share of each that is left."""
-    corners = apply_affine(matrix, boxes.reshape(-1, 2, 2))
-    moved = np.concatenate([corners.min(1), corners.max(1)], -1).reshape(-1, 4)
-    inside = np.clip(moved, np.tile(region[:2], 2), np.tile(region[2:], 2))
-    there = area(inside) > 0
-    return inside[there].astype(np.float32), (area(inside) / np.maximum(area(moved), 1e-6))[there]
-
-
-def degrade(image, rng):
-    """The picture as a worse camera would have taken it: gain, contrast, colour, low light, blur, noise, compression, each at random."""
-    image = image.astype(np.float32)
-    image = (image - 128) * rng.uniform(0.7, 1.3) + 128 * rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
-    grey = image.mean(-1, keepdims=True)
-    image = grey + (image - grey) * (0 if rng.random() < 0.05 else rng.uniform(0.5, 1.5))
-    if rng.random() < 0.1:
-        image = 255 * (np.clip(image, 0, 255) / 255) ** rng.uniform(1.3, 2.5) * rng.uniform(0.3, 0.9)
-    if rng.random() < 0.1:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.6))
-    if rng.random() < 0.1:
-        image = image + rng.normal(0, rng.uniform(3, 15), image.shape)
-    image = np.clip(image, 0, 255).astype(np.uint8)
-    if rng.random() < 0.15:
-        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 70))])[1], cv2.IMREAD_COLOR)
-    return image

@@ -24,4 +24,4 @@ def rows(root):
 
 def load(root):
     """All of them are training people."""
-    return people.from_rows((people.read(path), box, to_body(keypoints)) for path, box, keypoints in rows(root))
+    return people.from_rows(((people.read(path), box, to_body(keypoints)) for path, box, keypoints in rows(root)), "coco_small")

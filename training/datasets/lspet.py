@@ -32,7 +32,7 @@ def tight_box(joints):
 
 def load(root, split="train"):
     """The people of a split as `People`."""
-    return people.from_rows((people.read(path), box, to_body(joints)) for _, path, box, joints in rows(root, split))
+    return people.from_rows(((people.read(path), box, to_body(joints)) for _, path, box, joints in rows(root, split)), "lspet")
 
 
 def to_body(joints):

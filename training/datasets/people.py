@@ -10,16 +10,18 @@ from core.skeletons import BODY21
 
 LONGEST = 288  # px of a stored cut-out: enough for 256x192 crops
 CONTEXT = 1.6  # side of the stored cut-out over the longer side of the box
+SETS = ("coco_people", "lspet", "coco_small", "drawn", "unlabelled")  # what the numbers in `source` mean
 
 
 @dataclass(frozen=True)
 class People:
     """Rows = people: images (N) of RGB uint8 cut-outs, boxes (N, 4) px, joints (N, 21, 3) of BODY21 x, y px and weight in the loss (0 = unknown),
-    `source` (N) the number of the data set."""
+    depth (N, 21) m behind the pelvis, NaN where it is not known, and `source` (N) the number of the data set in SETS."""
 
     images: list
     boxes: np.ndarray
     joints: np.ndarray
+    depth: np.ndarray
     source: np.ndarray
 
     def __len__(self):
@@ -27,14 +29,13 @@ class People:
 
     def __getitem__(self, rows):
         rows = np.arange(len(self))[rows]
-        return People([self.images[i] for i in rows], self.boxes[rows], self.joints[rows], self.source[rows])
+        return People([self.images[i] for i in rows], self.boxes[rows], self.joints[rows], self.depth[rows], self.source[rows])
 
 
 def join(parts):
-    """The people of several sets as one; `source` counts them."""
-    source = np.concatenate([np.full(len(part), i, np.int16) for i, part in enumerate(parts)])
-    return People(sum((part.images for part in parts), []), np.concatenate([part.boxes for part in parts]),
-                  np.concatenate([part.joints for part in parts]), source)
+    """The people of several sets as one."""
+    return People(sum((part.images for part in parts), []), *(np.concatenate([getattr(part, name) for part in parts])
+                                                              for name in ("boxes", "joints", "depth", "source")))
 
 
 def read(path):
@@ -60,25 +61,35 @@ def cut(image, box, joints, context=CONTEXT, longest=LONGEST):
     return part, ((box.reshape(2, 2) - offset) * scale).reshape(4), np.where(joints[:, 2:] > 0, moved, 0)
 
 
-def from_rows(rows):
-    """People of an iterable of (image, box, joints)."""
+def from_rows(rows, source="coco_people"):
+    """People of an iterable of (image, box, joints), of the data set `source`."""
     images, boxes, joints = zip(*(cut(*row) for row in rows), strict=True)
-    return People(list(images), np.array(boxes, np.float32), np.array(joints, np.float32), np.zeros(len(images), np.int16))
+    return made(list(images), np.array(boxes), np.array(joints), source)
+
+
+def made(images, boxes, joints, source, depth=None):
+    """People of cut-outs; without `depth` it is unknown."""
+    depth = np.full((len(images), len(BODY21)), np.nan) if depth is None else depth
+    return People(images, boxes.astype(np.float32), joints.astype(np.float32), depth.astype(np.float32),
+                  np.full(len(images), SETS.index(source), np.int16))
 
 
 def save(people, path, longest=192, quality=60):
-    """All people in one file: WebP pictures of at most `longest` px, boxes and joints."""
+    """All people in one file: WebP pictures of at most `longest` px, boxes, joints, depth."""
     small = [cut(image, np.array([0, 0, image.shape[1], image.shape[0]], float), np.zeros((1, 3)), 9, longest)[0] for image in people.images]
     scale = np.array([[s.shape[1] / i.shape[1], s.shape[0] / i.shape[0]] for s, i in zip(small, people.images, strict=True)], np.float32)
     files = [cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].ravel() for image in small]
     joints = people.joints * np.concatenate([scale, np.ones_like(scale[:, :1])], 1)[:, None]
     np.savez(path, pictures=np.concatenate(files), ends=np.cumsum([len(f) for f in files]), boxes=people.boxes * np.tile(scale, 2),
-             joints=joints.astype(np.float32), source=people.source, skeleton=BODY21.name)
+             joints=joints.astype(np.float32), depth=people.depth, source=people.source, skeleton=BODY21.name)
 
 
 def load(path):
-    """The people of a file that `save` wrote."""
-    data = np.load(path)
+    """The people of a file that `save` wrote. Raises InputError where there is none."""
+    try:
+        data = np.load(path)
+    except OSError as error:
+        raise InputError(f"{path}: no packed people") from error
     pieces = np.split(data["pictures"], data["ends"][:-1])
     images = [cv2.imdecode(piece, cv2.IMREAD_COLOR)[..., ::-1].copy() for piece in pieces]
-    return People(images, data["boxes"], data["joints"], data["source"])
+    return People(images, data["boxes"], data["joints"], data["depth"], data["source"])

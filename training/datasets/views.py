@@ -7,6 +7,7 @@ import torch
 
 from core.skeletons import BODY21
 from lifters._normal import STATURE
+from training.looks import Draw
 
 GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("left_ankle", "right_ankle"), ("spine",), ("thorax",), ("nose",),
           ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
@@ -28,24 +29,15 @@ class Views:
     distance: torch.Tensor
 
 
-class Sampler:
+class Sampler(Draw):
     """Draws windows from motion capture. Everything comes from `generator`, so that the same seed gives the same views."""
 
     def __init__(self, mocap, field, causal, seed, device="cpu"):
-        self.generator, self.device = torch.Generator(device).manual_seed(seed), device
+        super().__init__(seed, device)
         self.joints = torch.from_numpy(mocap.joints).to(device)
         self.root = torch.from_numpy(mocap.root).to(device)
         self.start, self.fps, self.stature = (torch.as_tensor(v, device=device) for v in (mocap.start, mocap.fps, mocap.stature))
         self.field, self.target = field, field - 1 if causal else field // 2
-
-    def rand(self, *shape, low=0.0, high=1.0):
-        return torch.rand(shape, generator=self.generator, device=self.device) * (high - low) + low
-
-    def randn(self, *shape):
-        return torch.randn(shape, generator=self.generator, device=self.device)
-
-    def chance(self, p, *shape):
-        return self.rand(*shape) < p
 
     def windows(self, count, vary):
         """Joints (B, R, 21, 3) around the pelvis, and the pelvis' path (B, R, 3) from the target frame, at 24 to 60 frames a second.

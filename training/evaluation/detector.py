@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from core.geometry import area, iou
+from core.geometry import coverage, iou
 from detectors import centernet
 from training.box_teachers import TEACHERS
 from training.datasets import boxes as data
@@ -22,19 +22,13 @@ RECALLS = np.linspace(0, 1, 101)
 def verdicts(found, truth, ignore, threshold):
     """For boxes (N, 4), best first: 1 where a person is found, 0 where none is, -1 where an ignore box is met (N,)."""
     overlap = iou(found, truth)
-    covered = _coverage(found, ignore).max(1, initial=0) >= threshold - 1e-9
+    covered = coverage(found, ignore).max(1, initial=0) >= threshold - 1e-9
     verdict = np.where(covered, -1, 0)
     for i in range(len(found)):
         best = int(overlap[i].argmax()) if len(truth) else -1
         if best >= 0 and overlap[i, best] >= threshold - 1e-9:
             overlap[:, best], verdict[i] = -1, 1
     return verdict
-
-
-def _coverage(boxes, others):
-    """Share of each box (N, 4) that lies in each of the others (M, 4): COCO's measure for crowds."""
-    low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    return np.clip(high - low, 0, None).prod(2) / np.maximum(area(boxes)[:, None], 1e-9)
 
 
 def average_precision(people, detections, threshold):

@@ -1,0 +1,37 @@
+"""People that a council of public detectors finds in photographs without labels, for a pose teacher to look at."""
+
+import numpy as np
+import torch
+
+from core.skeletons import BODY21
+from training.box_teachers import BORDER, council
+from training.datasets import boxes as data
+from training.datasets.people import cut, made
+from training.gallery import Gallery
+
+SURE = 0.5  # score of a person who is taken
+TALLEST, SHORTEST = 2000, 56  # px of the longer side of their box
+BATCH = 64
+
+
+def boxes(photographs, teachers, device):
+    """[(boxes (N, 4) px, scores (N,))] of each Photograph, numpy, by the public detectors in the folder `teachers`."""
+    judges, found = council(teachers, device), []
+    for start in range(0, len(photographs), BATCH):
+        gallery = Gallery([data.decode(p) for p in photographs[start : start + BATCH]], device, BORDER)
+        found += judges(gallery, torch.arange(len(gallery), device=device))
+    return [(b.cpu().numpy(), s.cpu().numpy()) for b, s in found]
+
+
+def load(path, teachers, device):
+    """The people in a file of packed photographs (`training.datasets.boxes.pack`), without joints."""
+    photographs = [p for p in data.unpack(path) if not p.labelled]
+    images, places = [], []
+    for photograph, (found, scores) in zip(photographs, boxes(photographs, teachers, device), strict=True):
+        side = (found[:, 2:] - found[:, :2]).max(1, initial=0)
+        image = data.decode(photograph)
+        for box in found[(scores > SURE) & (side >= SHORTEST) & (side <= TALLEST)]:
+            part, place, _ = cut(image, box.astype(float), np.zeros((len(BODY21), 3)))
+            images.append(part)
+            places.append(place)
+    return made(images, np.array(places).reshape(-1, 4), np.zeros((len(images), len(BODY21), 3)), "unlabelled")
