@@ -68,7 +68,12 @@ def to_tensor(images, device, half=False):
     """RGB uint8 pictures of one size (B, H, W, 3) as a normalised, channels-last float tensor (B, 3, H, W)."""
     x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
     x = x.to(torch.float16 if half else torch.float32)
-    mean, std = (torch.tensor(v, device=device, dtype=x.dtype).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
+    return normalised(x)
+
+
+def normalised(x):
+    """RGB pictures (B, 3, H, W) from 0 to 255, normalised by MEAN and STD, channels last."""
+    mean, std = (torch.tensor(v, device=x.device, dtype=x.dtype).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 

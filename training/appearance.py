@@ -10,7 +10,7 @@ import pathlib
 import torch
 
 import weights
-from core.networks import MEAN, STD, fuse, pick_device
+from core.networks import fuse, normalised, pick_device
 from trackers._embednet import SIZE, EmbedNet
 from training import augment, graphs, looks
 from training.gallery import Gallery
@@ -73,11 +73,6 @@ def hidden(x, draw, share=0.5):
     side, reach = draw.integers(4, count, 1, 1), draw.rand(count, 1, 1, low=0.1, high=0.5)
     covered = (torch.stack([across, 1 - across, down, 1 - down])[side[:, 0, 0]] < reach) & draw.chance(share, count, 1, 1)
     return torch.where(covered[:, None], x.roll(1, 0), x)
-
-
-def normalised(x):
-    mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
-    return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def loss(model, views, known):

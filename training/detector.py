@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import weights
-from core.networks import MEAN, STD, pick_device
+from core.networks import normalised, pick_device
 from detectors.centernet import STRIDES, CentreNet, cells
 from training import looks
 from training.box_calibration import calibrate
@@ -114,8 +114,7 @@ def lesson(tiles, teacher, count, size, draw):
         with torch.inference_mode():
             taught = teacher.dense(clean)
         taught = torch.cat([taught[..., :1], taught[..., 1:].clamp(0, size)], -1)
-    mean, std = (torch.tensor(v, device=draw.device).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
-    return ((worn(clean, draw) - mean) / std).contiguous(memory_format=torch.channels_last), boxes, kinds, taught
+    return normalised(worn(clean, draw)), boxes, kinds, taught
 
 
 def loss(forward, batch):

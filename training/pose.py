@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import weights
-from core.networks import MEAN, STD, fuse, pick_device
+from core.networks import fuse, normalised, pick_device
 from core.skeletons import BODY21
 from poses.body21 import PoseNet
 from training import augment, looks, pose_teachers
@@ -63,8 +63,7 @@ class Lessons:
         pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
         wanted = torch.where(flip[:, None, None], _mirrored(wanted, size)[:, mirror], wanted)
         weight, depth = (torch.where(flip[:, None], v[:, mirror], v) for v in (weight, self.depth[rows]))
-        mean, std = (torch.tensor(v, device=draw.device).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
-        return ((pictures - mean) / std).contiguous(memory_format=torch.channels_last), wanted, weight, depth
+        return normalised(pictures), wanted, weight, depth
 
 
 def _mirrored(wanted, size):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from core.networks import MEAN, STD
+from core.networks import normalised
 from core.skeletons import BODY21, COCO17
 from training.augment import crop_matrices
 from training.gallery import apply, cell_centres, invert
@@ -59,12 +59,11 @@ def ask(gallery, boxes, joints, teacher, quarters=True, batch=512):
     angle, known = upright(joints)
     maps = torch.empty(len(boxes), len(COCO17), SIZE[1] // STRIDE, SIZE[0] // STRIDE, dtype=torch.half, device=gallery.device)
     frames, merit = torch.empty(len(boxes), 2, 3, device=gallery.device), torch.full((len(boxes),), -torch.inf, device=gallery.device)
-    mean, std = (torch.tensor(v, device=gallery.device).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
     for turn in TURNS if quarters else TURNS[:1]:
         for rows in (torch.ones_like(known) if turn == 0 else ~known).nonzero()[:, 0].split(batch):
             one = torch.ones(len(rows), device=gallery.device)
             frame = crop_matrices(boxes[rows], SIZE, SCALE * one, angle[rows] + turn, one)
-            found = teacher.maps((gallery.crops(rows, frame, SIZE) - mean) / std)
+            found = teacher.maps(normalised(gallery.crops(rows, frame, SIZE)))
             value = found[:, LIMBS].amax((2, 3)).mean(1) + 0.05 * (turn == 0)
             better = value > merit[rows]
             chosen = rows[better]

@@ -12,10 +12,10 @@ import pathlib
 import numpy as np
 import torch
 
-from core.networks import fuse, pick_device
+from core.networks import fuse, normalised, pick_device
 from trackers._embednet import EmbedNet
 from training import graphs, looks
-from training.appearance import FILE, TEACHER_SIZE, Crowd, normalised
+from training.appearance import FILE, TEACHER_SIZE, Crowd
 from training.datasets import coco_people
 from weights import load, load_strict, resolve
 
