@@ -75,7 +75,7 @@ def saved(folder):
     dead = {"base.fc.weight": torch.zeros(5, 16, 1, 1), "base.level3.project.0.weight": torch.zeros(8, 8, 1, 1)}
     files = {name: folder / f"{name}.pth.tar" for name in ("posenet", "rootnet", "senet", "upper", "lower", "dla")}
     save(files["posenet"], posenet(), "network")
-    save(files["rootnet"], rootnet(0.1), "network")  # some metres away, as people are
+    save(files["rootnet"], rootnet(), "network")
     save(files["senet"], senet(), model="posenet", perf=np.float64(48.5))
     save(files["upper"], upper(), lr=1e-3, step=9, err=np.float32(40.0))
     save(files["lower"], lower(), lr=1e-3, step=9, err=np.float32(40.0))

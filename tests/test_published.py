@@ -84,7 +84,8 @@ def test_several_people_in_several_pictures_are_as_each_alone(pose, images):
         for i, box in enumerate(boxes):
             alone = pose([image], [box[None]], [CAMERA])[0]
             np.testing.assert_allclose(people.points[i], alone.points[0], atol=1e-3)
-            np.testing.assert_allclose(people.relative[i], alone.relative[0], atol=1e-4)
+            # 0.1 mm for people of human size; random weights place joints tens of metres apart
+            np.testing.assert_allclose(people.relative[i], alone.relative[0], atol=1e-4, rtol=1e-5)
             np.testing.assert_array_equal(people.scores[i], alone.scores[0])
             assert (people.root_depth is None) == (alone.root_depth is None)
             if people.root_depth is not None:
