@@ -30,7 +30,7 @@ def lesson(batch=4, field=9, frames=6):
     poses, others = bodies(batch, field), bodies(batch, frames, seed=1)
     new, sizes = random_frames.resized(others, 0.6, H36M17, draw)
     screen = [torch.cat([p[..., :2], torch.ones_like(p[..., :1])], -1) for p in (poses, others, new)]
-    return anatomy_losses.Lesson(screen[0], poses, screen[1][..., :2], others, screen[2][..., :2], new, sizes)
+    return random_frames.Lesson(screen[0], poses, screen[1][..., :2], others, screen[2][..., :2], new, sizes, 2)
 
 
 class Knowing:
@@ -65,8 +65,8 @@ class Knowing:
     ("shifts", "shifts", 2 * 0.1 * 3**0.5), ("first_shifts", "shifts", 2 * 0.5 * 0.1 * 3**0.5)])
 def test_an_error_costs_what_it_should_and_where_it_should(target, error, term, cost):
     truth = lesson()
-    exact = anatomy_losses.losses(Knowing(truth, target), truth, 2, target)
-    wrong = anatomy_losses.losses(Knowing(truth, target, **{error: 0.1}), truth, 2, target)
+    exact = anatomy_losses.losses(Knowing(truth, target), truth, target)
+    wrong = anatomy_losses.losses(Knowing(truth, target, **{error: 0.1}), truth, target)
     assert all(float(value) == pytest.approx(0, abs=1e-6) for value in exact.values())
     assert {name for name, value in wrong.items() if value > 1e-6} == {term}
     assert float(wrong[term]) == pytest.approx(cost, rel=1e-3)
@@ -80,7 +80,7 @@ def test_an_error_costs_what_it_should_and_where_it_should(target, error, term, 
 def test_each_part_learns_by_its_own_terms(term, learn):
     torch.manual_seed(0)
     network = AnatomyModel(PAIRS, layers=2, channels=8, dropout=0.0)
-    anatomy_losses.losses(network, lesson(), 1, 4)[term].backward()
+    anatomy_losses.losses(network, lesson(), 4)[term].backward()
     moving = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().max() > 1e-9}
     assert moving and all(name.startswith(learn) for name in moving)
     assert all(any(name.startswith(prefix) for name in moving) for prefix in learn)

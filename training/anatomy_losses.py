@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
-
 from lifters._bones import directions, joint_shifts, lengths, vectors
 
 
@@ -20,29 +18,15 @@ class Weights(NamedTuple):
 PUBLISHED = Weights()
 
 
-class Lesson(NamedTuple):
-    """A batch: windows (B, R, J, 3) of x, y, visibility, their poses (B, R, J, 3) m, root at zero; N random frames of the same people, 2D
-    (B, N, J, 2) and 3D (B, N, J, 3); the same frames of bodies elsewhere whose bones have `new_lengths` (B, bones)."""
-
-    points: torch.Tensor
-    poses: torch.Tensor
-    frames: torch.Tensor
-    frame_poses: torch.Tensor
-    new_frames: torch.Tensor
-    new_poses: torch.Tensor
-    new_lengths: torch.Tensor
-
-
 def distance(found, truth):
     """Mean distance of joints (..., 3): the MPJPE, in the unit of its arguments."""
     return (found - truth).norm(dim=-1).mean()
 
 
-def losses(model, lesson, frame, target, weights=PUBLISHED):
-    """{name: weighted term} of an AnatomyModel in training; their sum is the loss.
+def losses(model, lesson, target, weights=PUBLISHED):
+    """{name: weighted term} of an AnatomyModel on a Lesson; their sum is the loss.
 
-    `frame` is which of the random frames' rough poses are compared, `target` the window's frame whose pose is asked. A window's bone lengths are
-    means over its frames.
+    `target` is the window's frame whose pose is asked. A window's true bone lengths are means over its frames.
     """
     out = model.train_forward(lesson.points, lesson.frames)
     new_poses = model.frame_poses(lesson.new_frames)
@@ -51,8 +35,8 @@ def losses(model, lesson, frame, target, weights=PUBLISHED):
     share = (1.0, weights.first)
     return {
         "pose": distance(out.pose, truth),
-        "frames": distance(out.frame_poses[:, frame], lesson.frame_poses[:, frame]),
-        "new_frames": distance(new_poses[:, frame], lesson.new_poses[:, frame]),
+        "frames": distance(out.frame_poses[:, lesson.compared], lesson.frame_poses[:, lesson.compared]),
+        "new_frames": distance(new_poses[:, lesson.compared], lesson.new_poses[:, lesson.compared]),
         "lengths": weights.lengths * (out.lengths - lengths(lesson.poses, pairs).mean(1)).square().mean(),
         "new_lengths": weights.lengths * (model.lengths(new_poses) - lesson.new_lengths).square().mean(),
         "directions": weights.directions * sum(s * (d - way).square().sum(-1).mean() for s, d in zip(share, out.directions, strict=True)),

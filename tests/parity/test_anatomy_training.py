@@ -12,6 +12,9 @@ from lifters._anatomy import AnatomyModel
 from lifters._bones import bones, directions, lengths, vectors
 from training import anatomy_losses
 from training.datasets import random_frames
+from training.datasets.lifting import Clip
+from training.datasets.rigs import RigCamera, project
+from training.datasets.windows import Windows
 from weights import load_strict
 
 pytestmark = pytest.mark.shared
@@ -29,8 +32,8 @@ def test_three_steps_of_training(official):
     optimizer = torch.optim.Adam(network.parameters(), data["config"]["lr"], amsgrad=True)
     names = ("inputs_2d", "inputs_3d", "rand2d", "rand3d", "aug2d", "aug3d", "auglen")
     for step, expected in enumerate(data["losses"]):
-        lesson = anatomy_losses.Lesson(*(data["data"][name][step] for name in names))
-        terms = anatomy_losses.losses(network, lesson, data["data"]["randframe"][step], target=13)
+        lesson = random_frames.Lesson(*(data["data"][name][step] for name in (*names, "randframe")))
+        terms = anatomy_losses.losses(network, lesson, target=13)
         for name, theirs in TERMS.items():
             assert terms[name].item() == pytest.approx(expected[theirs], rel=1e-4), (step, name)
         total = sum(terms.values())
@@ -44,19 +47,28 @@ def test_three_steps_of_training(official):
 
 
 @pytest.mark.parametrize("case", ["chunked_sym", "chunked_causal"])
-def test_random_frames_and_bodies(official, case):
+@pytest.mark.parametrize("aliased", [True, False])
+def test_a_batch_of_lessons(official, case, aliased):
+    """The windows, the random frames, the re-made bodies: with the authors' random numbers and, where it is asked for, their oversight."""
     data = official("anatomy3d_generators.pt")
-    expected = data["cases"][case]
-    chosen = random_frames.sampled([len(data["poses_3d"][0])] * 4, data["randnum"], random.Random(data["python_random_seed"]))
-    assert torch.equal(data["poses_2d"][0][chosen].double(), expected["b2d_rand"])
-    poses = data["poses_3d"][0][chosen].double()
-    poses[:, :, 0] = 0
-    draw = np.random.RandomState(data["numpy_seed"])  # noqa: NPY002 - the authors' generator
-    new, lengths = random_frames.resized(poses, data["augdegree"], H36M17, draw)
-    for mine, theirs in ((new, "b3d_randaug"), (lengths, "bonelennew"), (random_frames.placed(new, draw), "b3d_randaugtraj")):
-        torch.testing.assert_close(mine, expected[theirs], atol=1e-9, rtol=0)
-    assert expected["rand3d_is_same_buffer_as_aug"] and torch.equal(expected["b3d_rand"], expected["b3d_randaug"])
-    assert not torch.allclose(poses, expected["b3d_rand"])  # what the authors compare with is not what they read: ours only where it is asked for
+    expected, pad, lens = data["cases"][case], data["pad"], data["cases"][case]["cam"][0].numpy()
+    camera = RigCamera("0", 1000, 1000, 0, lens=lens)
+    clips = [Clip("S1", "A", 0, camera, x.numpy(), y.numpy()) for x, y in zip(data["poses_2d"], data["poses_3d"], strict=True)]
+    windows = Windows(clips, 4, pad=pad, shift=pad if "causal" in case else 0, shuffle=False)
+    windows.joints, windows.points = windows.joints.double(), windows.points.double()
+    lessons = random_frames.Lessons(windows, H36M17, data["randnum"], data["augdegree"], aliased=aliased)
+    lessons.frames, lessons.bodies = random.Random(data["python_random_seed"]), np.random.RandomState(data["numpy_seed"])  # noqa: NPY002
+    made = next(iter(lessons))
+    poses = expected["b3d"].clone()
+    poses[:, :, 0] = 0  # as the authors do after the generator
+    same = [(made.points, expected["b2d"]), (made.poses, poses), (made.frames, expected["b2d_rand"][..., :2]),
+            (made.new_poses, expected["b3d_randaug"]), (made.new_lengths, expected["bonelennew"])]
+    for mine, theirs in same:
+        torch.testing.assert_close(mine, theirs, atol=1e-9, rtol=0)
+    seen = project(expected["b3d_randaugtraj"], expected["cam"].float())
+    torch.testing.assert_close(made.new_frames, seen, atol=1e-5, rtol=0)
+    assert expected["rand3d_is_same_buffer_as_aug"] and torch.allclose(made.frame_poses, expected["b3d_rand"]) == aliased
+    assert (made.poses[:, pad, 5, 0] == expected["centre_frame_joint5_x"]).all()
 
 
 def test_bones_and_resized_bodies(official):

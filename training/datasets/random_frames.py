@@ -1,15 +1,92 @@
-"""What Anatomy3D's bone-length network learns from (Chen et al., 2020, section 3.2): random frames of a sequence, and the same of bodies re-made.
+"""What Anatomy3D learns from (Chen et al., 2020, section 3): windows, random frames of the same clips, and those frames of bodies re-made.
 
 Poses are tensors (B, N, J, 3) in metres, camera axes, root at zero; screen units are the published ones (x from -1 to 1, y in the same scale).
 """
+
+import random
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from core.errors import InputError
 from lifters._bones import bones, lengthened, lengths
+from training.datasets.rigs import project, project_linear
+from training.datasets.windows import mirrored
 
 PLACE, SCATTER = (0.0, -0.3, 5.0), 0.5  # metres: where re-made bodies stand before the camera on the average, and how far off
+
+
+class Lesson(NamedTuple):
+    """A batch: windows (B, R, J, 3) of x, y, visibility, their poses (B, R, J, 3) m, root at zero; N random frames of the same people, 2D
+    (B, N, J, 2) and 3D (B, N, J, 3); the same frames of bodies elsewhere whose bones have `new_lengths` (B, bones). Of the random frames, the
+    rough pose of the one numbered `compared` is compared with the truth."""
+
+    points: torch.Tensor
+    poses: torch.Tensor
+    frames: torch.Tensor
+    frame_poses: torch.Tensor
+    new_frames: torch.Tensor
+    new_poses: torch.Tensor
+    new_lengths: torch.Tensor
+    compared: int
+
+
+class Lessons:
+    """The Lessons of an epoch of `windows` (stride 1, with 3D and lenses): `number` random frames each, bones changed by `degree`.
+
+    `aliased` compares the rough poses of the frames as they are with those of the re-made bodies, as the authors' program does by an oversight.
+    `linear` projects without the lens' distortion. `state()` and `restore()` carry all random numbers over a restart.
+    """
+
+    def __init__(self, windows, skeleton, number=50, degree=0.6, pairs=None, aliased=False, linear=False, seed=1234):
+        if windows.stride != 1 or windows.joints is None or windows.lenses is None:
+            raise ValueError("windows: expected a stride of 1, 3D joints and lenses")
+        self.windows, self.skeleton, self.number, self.degree, self.pairs = windows, skeleton, number, degree, pairs
+        self.aliased, self.project = aliased, project_linear if linear else project
+        seed += windows.share[0]  # processes that share the batches draw different numbers
+        self.frames, self.bodies = random.Random(seed), np.random.RandomState(seed)  # noqa: NPY002 - the authors draw from these
+        sampled(windows.lengths.tolist(), number, random.Random(0))  # says at once where a clip is too short
+
+    def __len__(self):
+        return len(self.windows)
+
+    def __iter__(self):
+        return (self.lesson(batch) for batch in self.windows)
+
+    def lesson(self, batch):
+        windows, rows = self.windows, batch.rows
+        chosen = sampled(windows.lengths[rows[:, 0]].tolist(), self.number, self.frames)
+        chosen = torch.from_numpy(chosen).to(windows.device)
+        points, poses = self._frames("points", rows, chosen)[..., :2], _rooted(self._frames("joints", rows, chosen))
+        new, sizes = resized(poses, self.degree, self.skeleton, self.bodies, self.pairs)
+        seen = self.project(placed(new, self.bodies), batch.lens)
+        around = rows[:, 1, None] + torch.arange(-windows.pad - windows.shift, 1 + windows.pad - windows.shift, device=windows.device)
+        window = _rooted(self._frames("joints", rows, around))
+        return Lesson(batch.points, window, points, new if self.aliased else poses, seen, new, sizes, self.frames.randint(0, self.number - 1))
+
+    def _frames(self, name, rows, times):
+        """Frames of `points` or `joints` (B, W, J, D) at times (B, W), mirrored where the chunk is."""
+        x = self.windows.frames(getattr(self.windows, name), rows, times)
+        if self.windows.mirrors is None:
+            return x
+        return torch.where(rows[:, 3, None, None, None] > 0, mirrored(x, getattr(self.windows.mirrors, name)), x)
+
+    def state(self):
+        return self.windows.state() | {"frames": self.frames.getstate(), "bodies": self.bodies}
+
+    def restore(self, state):
+        """Go on from `state()`; one of the authors' checkpoints has the order of the windows alone."""
+        self.windows.restore(state)
+        if "frames" in state:
+            version, numbers, gauss = state["frames"]
+            self.frames.setstate((version, tuple(numbers), gauss))
+            self.bodies.set_state(state["bodies"].get_state())
+
+
+def _rooted(joints):
+    """Joints (..., K, 3) whose joint 0 is at zero instead of at its place."""
+    return torch.cat([torch.zeros_like(joints[..., :1, :]), joints[..., 1:, :]], -2)
 
 
 def sampled(counts, number, draw):
