@@ -79,8 +79,9 @@ class Windows:
                 self.order, self.at = self._permuted(), 0
             while self.at < len(self):
                 rows = self.order[self.at * self.batch: (self.at + 1) * self.batch]
+                mine = rows[self.share[0]:: self.share[1]]
                 self.at += 1
-                yield self.cut(self.rows[rows[self.share[0]:: self.share[1]]])
+                yield self.cut(self.rows[mine if len(mine) else rows])
             self.order = None
             if not self.endless:
                 return
@@ -123,8 +124,9 @@ class Windows:
         return {"random": self.random, "order": None if self.order is None else self.order.cpu(), "at": self.at}
 
     def restore(self, state):
-        """Go on from `state()`."""
-        self.random = np.random.RandomState()  # noqa: NPY002
+        """Go on from `state()`, or from a bare generator, at the start of an epoch."""
+        if isinstance(state, np.random.RandomState):  # noqa: NPY002 - so the published checkpoints have it
+            state = {"random": state, "order": None, "at": 0}
         self.random.set_state(state["random"].get_state())
         self.order, self.at = None if state["order"] is None else state["order"].to(self.device), state["at"]
 
