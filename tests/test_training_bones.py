@@ -152,6 +152,7 @@ def test_stage_2_keeps_the_encoders_and_moves_their_statistics(tmp_path):
     checkpoints.perturbed(first)
     checkpoints.official(file, model_pos=first)
     rie.take_encoders(network, file)
+    rie.freeze_encoders(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     names = rie.encoders(before)
     assert all(torch.equal(before[name], first.state_dict()[name]) for name in names)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from lifters._bones import directions, joint_shifts, lengths, vectors
+from training.evaluation.errors import distance
 
 
 class Weights(NamedTuple):
@@ -16,11 +17,6 @@ class Weights(NamedTuple):
 
 
 PUBLISHED = Weights()
-
-
-def distance(found, truth):
-    """Mean distance of joints (..., 3): the MPJPE, in the unit of its arguments."""
-    return (found - truth).norm(dim=-1).mean()
 
 
 def losses(model, lesson, target, weights=PUBLISHED):

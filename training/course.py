@@ -35,14 +35,14 @@ class Course:
 
     `after(epoch)` is called at the start and after every epoch with the number of finished ones: it sets learning rates and the like.
     `clip` is the largest norm of the gradients; `half` computes in bfloat16 where that is safe; `every` n-th epoch has its own checkpoint
-    called `name`; `tensorboard` logs for TensorBoard too.
+    called `name`; `tensorboard` logs for TensorBoard too; `prefix` stands before the names of weights, "module." where the authors have it.
     """
 
     def __init__(self, folder, networks, optimizer, epochs, streams=None, after=None, clip=None, half=False, every=10, name="epoch_{}.bin",
-                 tensorboard=False):
+                 tensorboard=False, prefix=""):
         self.folder, self.networks, self.optimizer, self.epochs = pathlib.Path(folder), networks, optimizer, epochs
         self.streams, self.after, self.clip, self.half = streams or {}, after or (lambda epoch: None), clip, half
-        self.every, self.name = every, name
+        self.every, self.name, self.prefix = every, name, prefix
         self.rank, self.world = join_processes()
         self.device = next(self.trained[0].parameters()).device
         self.epoch, self.seconds, self.history = 0, 0.0, []
@@ -124,7 +124,7 @@ class Course:
 
     def state(self):
         """The content of a checkpoint."""
-        networks = {key: network and network.state_dict() for key, network in self.networks.items()}
+        networks = {key: network and network.state_dict(prefix=self.prefix) for key, network in self.networks.items()}
         generators = {key: getattr(stream, "random", None) for key, stream in self.streams.items()}
         resume = {"streams": {key: stream.state() for key, stream in self.streams.items()}, "history": self.history, "seconds": self.seconds,
                   "generators": self._gathered(generators_state(self.device))}

@@ -56,8 +56,8 @@ def test_a_batch_of_lessons(official, case, aliased):
     clips = [Clip("S1", "A", 0, camera, x.numpy(), y.numpy()) for x, y in zip(data["poses_2d"], data["poses_3d"], strict=True)]
     windows = Windows(clips, 4, pad=pad, shift=pad if "causal" in case else 0, shuffle=False)
     windows.joints, windows.points = windows.joints.double(), windows.points.double()
-    lessons = random_frames.Lessons(windows, H36M17, data["randnum"], data["augdegree"], aliased=aliased)
-    lessons.frames, lessons.bodies = random.Random(data["python_random_seed"]), np.random.RandomState(data["numpy_seed"])  # noqa: NPY002
+    draws = random.Random(data["python_random_seed"]), np.random.RandomState(data["numpy_seed"])  # noqa: NPY002
+    lessons = random_frames.Lessons(windows, H36M17, data["randnum"], data["augdegree"], None, aliased, False, *draws)
     made = next(iter(lessons))
     poses = expected["b3d"].clone()
     poses[:, :, 0] = 0  # as the authors do after the generator

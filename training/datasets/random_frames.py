@@ -12,7 +12,7 @@ import torch
 from core.errors import InputError
 from lifters._bones import bones, lengthened, lengths
 from training.datasets.rigs import project, project_linear
-from training.datasets.windows import mirrored
+from training.datasets.windows import mirrored, rooted
 
 PLACE, SCATTER = (0.0, -0.3, 5.0), 0.5  # metres: where re-made bodies stand before the camera on the average, and how far off
 
@@ -36,16 +36,14 @@ class Lessons:
     """The Lessons of an epoch of `windows` (stride 1, with 3D and lenses): `number` random frames each, bones changed by `degree`.
 
     `aliased` compares the rough poses of the frames as they are with those of the re-made bodies, as the authors' program does by an oversight.
-    `linear` projects without the lens' distortion. `state()` and `restore()` carry all random numbers over a restart.
+    `linear` projects without the lens' distortion. Like the authors, it draws from Python's and numpy's own generators, unless others are given.
     """
 
-    def __init__(self, windows, skeleton, number=50, degree=0.6, pairs=None, aliased=False, linear=False, seed=1234):
+    def __init__(self, windows, skeleton, number=50, degree=0.6, pairs=None, aliased=False, linear=False, frames=random, bodies=np.random):
         if windows.stride != 1 or windows.joints is None or windows.lenses is None:
             raise ValueError("windows: expected a stride of 1, 3D joints and lenses")
         self.windows, self.skeleton, self.number, self.degree, self.pairs = windows, skeleton, number, degree, pairs
-        self.aliased, self.project = aliased, project_linear if linear else project
-        seed += windows.share[0]  # processes that share the batches draw different numbers
-        self.frames, self.bodies = random.Random(seed), np.random.RandomState(seed)  # noqa: NPY002 - the authors draw from these
+        self.aliased, self.project, self.frames, self.bodies = aliased, project_linear if linear else project, frames, bodies
         sampled(windows.lengths.tolist(), number, random.Random(0))  # says at once where a clip is too short
 
     def __len__(self):
@@ -58,11 +56,11 @@ class Lessons:
         windows, rows = self.windows, batch.rows
         chosen = sampled(windows.lengths[rows[:, 0]].tolist(), self.number, self.frames)
         chosen = torch.from_numpy(chosen).to(windows.device)
-        points, poses = self._frames("points", rows, chosen)[..., :2], _rooted(self._frames("joints", rows, chosen))
+        points, poses = self._frames("points", rows, chosen)[..., :2], rooted(self._frames("joints", rows, chosen))
         new, sizes = resized(poses, self.degree, self.skeleton, self.bodies, self.pairs)
         seen = self.project(placed(new, self.bodies), batch.lens)
         around = rows[:, 1, None] + torch.arange(-windows.pad - windows.shift, 1 + windows.pad - windows.shift, device=windows.device)
-        window = _rooted(self._frames("joints", rows, around))
+        window = rooted(self._frames("joints", rows, around))
         return Lesson(batch.points, window, points, new if self.aliased else poses, seen, new, sizes, self.frames.randint(0, self.number - 1))
 
     def _frames(self, name, rows, times):
@@ -71,22 +69,6 @@ class Lessons:
         if self.windows.mirrors is None:
             return x
         return torch.where(rows[:, 3, None, None, None] > 0, mirrored(x, getattr(self.windows.mirrors, name)), x)
-
-    def state(self):
-        return self.windows.state() | {"frames": self.frames.getstate(), "bodies": self.bodies}
-
-    def restore(self, state):
-        """Go on from `state()`; one of the authors' checkpoints has the order of the windows alone."""
-        self.windows.restore(state)
-        if "frames" in state:
-            version, numbers, gauss = state["frames"]
-            self.frames.setstate((version, tuple(numbers), gauss))
-            self.bodies.set_state(state["bodies"].get_state())
-
-
-def _rooted(joints):
-    """Joints (..., K, 3) whose joint 0 is at zero instead of at its place."""
-    return torch.cat([torch.zeros_like(joints[..., :1, :]), joints[..., 1:, :]], -2)
 
 
 def sampled(counts, number, draw):

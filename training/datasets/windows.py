@@ -152,3 +152,8 @@ def whole(clip, pad, shift=0, mirrors=None):
     if mirrors:
         points = torch.cat([points, mirrored(points, list(mirrors.points))])
     return points, joints
+
+
+def rooted(joints):
+    """Joints (..., K, 3) with joint 0 at zero instead of at its place in the camera's axes."""
+    return torch.cat([torch.zeros_like(joints[..., :1, :]), joints[..., 1:, :]], -2)
