@@ -35,7 +35,7 @@ class Course:
 
     `after(epoch)` is called at the start and after every epoch with the number of finished ones: it sets learning rates and the like.
     `clip` is the largest norm of the gradients; `half` computes in bfloat16 where that is safe; `every` n-th epoch has its own checkpoint
-    called `name`; `tensorboard` logs for TensorBoard too; `prefix` stands before the names of weights ("module." where the authors' program has it).
+    called `name`; `tensorboard` logs for TensorBoard too; `prefix` stands before the names of weights, "module." where the authors have it.
     """
 
     def __init__(self, folder, networks, optimizer, epochs, streams=None, after=None, clip=None, half=False, every=10, name="epoch_{}.bin",

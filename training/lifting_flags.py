@@ -42,10 +42,11 @@ def add(parser, **defaults):
     flag("--subset", type=float, default=1.0, help="share of each recording to train on")
     flag("--downsample", type=int, default=1, help="every n-th frame")
     flag("--no-eval", action="store_true", help="no evaluation while training")
-    for name in ("--dense", "--disable-optimizations", "--no-proj"):
-        flag(name, action="store_true", help="taken for the authors' command lines")
+    flag("--dense", action="store_true", help="VideoPose3D: wide kernels instead of dilated ones")
+    flag("--disable-optimizations", action="store_true", help="VideoPose3D: train the dilated network instead of its strided twin")
     flag("--linear-projection", action="store_true", help="project without the lens' distortion")
-    flag("--no-bone-length", dest="bone_length_term", action="store_false", help="taken for the authors' command lines")
+    flag("--no-proj", action="store_true", help="VideoPose3D: unlabelled poses need not project onto their 2D")
+    flag("--no-bone-length", dest="bone_length_term", action="store_false", help="VideoPose3D: their bones may have any length")
     _ours(flag)
     parser.set_defaults(**defaults)
 

@@ -5,6 +5,7 @@ import numpy as np
 from core.errors import InputError
 from training import lifting_flags
 from training.evaluation.errors import NAMES, Table
+from training.loop import join_processes
 
 
 def errors(lifter, clips, late=0, names=NAMES):
@@ -26,7 +27,7 @@ def show(lifter, data, options, published, late=0):
         if not clips:
             raise InputError(f"no 3D of subject {','.join(group)} to compare with")
         found[",".join(group)] = errors(lifter, clips, late)
-    for group, table in found.items():
+    for group, table in found.items() if join_processes()[0] == 0 else ():
         print(text(table, f"{data.name}, {data.keypoints} 2D, subjects {group}", lifter.flip, published.get(data.keypoints, {})))
     return found
 
