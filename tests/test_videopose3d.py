@@ -217,7 +217,7 @@ def write_video(path, frames, size=(1000, 1002)):
         stream = out.add_stream("mpeg4", 50)
         stream.width, stream.height = size
         for i in range(frames):
-            image = np.full((size[1], size[0], 3), 10 * i, np.uint8)
+            image = np.full((size[1], size[0], 3), 10 * i % 250, np.uint8)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         out.mux(stream.encode())
     return path

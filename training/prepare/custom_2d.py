@@ -56,7 +56,7 @@ def theirs(path):
 
 def read(path):
     """(keypoints (T, 17, 2) px, (width, height)) of either kind of file. Raises InputError with its name."""
-    names = load_npz(path) if path.stat().st_size < 64 else _names(path)
+    names = _names(path)
     try:
         points, size = ours(path) if "schema_version" in names else theirs(path)
     except InputError as error:
