@@ -53,7 +53,7 @@ def learning(options):
 
 
 def table(found):
-    """{run: [(errors, history) of each seed]} as text: mean, smallest and largest error, losses, and what the unlabelled subjects gain seed by seed."""
+    """{run: [(errors, history) of each seed]} as text: mean, smallest and largest error, losses, and the gain by unlabelled subjects seed by seed."""
     lines = [f"{'':38}{'MPJPE':>8}{'spread':>14}{'PA-MPJPE':>10}{'spread':>14}   loss, first and last epoch (m)"]
     for name, runs in found.items():
         cells = ""
