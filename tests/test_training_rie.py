@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -11,13 +12,14 @@ from core.skeletons import H36M17
 from lifters._normal import mirrored
 from lifters._rie import RieModel
 from tests import bones_data, checkpoints
+from tests.conftest import write_clip
 from training import lifting_flags, rie
 from training.datasets.windows import Windows, rooted
 from training.dispatch import run
 from weights import checkpoint
 
 SMALL = [*bones_data.FLAGS, "--width", "8", "-lfd", "4"]
-LINES = {  # the authors', but for the drawing, which has its own test
+LINES = {  # the authors' but for that which draws, it has its own test
     "evaluate gt": "-k gt --evaluate gt_pretrained.bin --stage 3 -lfd 256",
     "evaluate cpn": "-k cpn_ft_h36m_dbb --evaluate cpn_pretrained.bin --stage 3 -lfd 512",
     1: "-k gt --stage 1 -lfd 256", 2: "-k gt --stage 2 -lfd 256 -p stage_1_epoch_80.bin",
@@ -101,6 +103,17 @@ def test_the_authors_evaluation_lines_run(call, tmp_path, capsys, line, latent):
     line_of_evaluate = LINES[line].replace(f"--evaluate {name}", "")
     assert call(line_of_evaluate, "-lfd", str(latent), "--checkpoint", str(tmp_path / "run" / name), package="training.evaluation") == 0
     assert capsys.readouterr().out == out and ("30.1" in out) == (line == "evaluate gt") and ("44.3" in out) != (line == "evaluate gt")
+
+
+def test_the_authors_drawing_line_runs(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    earlier(tmp_path / "run", 3, "gt_pretrained.bin")
+    write_clip(tmp_path / "s_11_act_15_subact_02_ca_02.mp4", [np.full((1000, 1000, 3), 90, np.uint8)] * 18, fps=50)
+    line = ("-k gt --evaluate gt_pretrained.bin --stage 3 -lfd 256 --render --viz-subject S11 --viz-action WalkDog --viz-camera 1 "
+            "--viz-video ./s_11_act_15_subact_02_ca_02.mp4 --viz-output output.gif --viz-size 3 --viz-downsample 2 --viz-limit 300")
+    assert call(line, "--viz-limit", "4") == 0
+    with PIL.Image.open("output.gif") as picture:
+        assert picture.n_frames == 2 and picture.size == (3 * 3 * 80, 3 * 80)
 
 
 @pytest.mark.parametrize("stage", [1, 2])

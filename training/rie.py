@@ -20,6 +20,7 @@ from training import lifting_flags, seeds
 from training.course import Course
 from training.datasets.windows import Windows, rooted
 from training.evaluation import _lifted as lifted
+from training.evaluation import panels
 from training.evaluation.errors import distance
 from training.journal import draw_curves
 from weights import load, load_strict
@@ -39,8 +40,12 @@ def arguments(argv, program="training rie"):
     flag("-ft", "--finetune", default="", help="checkpoint to begin with, of the same network")
     flag("--warmup", type=int, default=1, help="taken for the authors' command lines")
     flag("--width", type=int, default=1024, help="of the fully connected blocks; that of the authors is 1024")
+    panels.add_flags(flag)
     options = parser.parse_args(argv)
     lifting_flags.check(options)
+    if options.render:
+        panels.check(options)
+        options.subjects_test = options.viz_subject
     return checked(options)
 
 
@@ -141,7 +146,8 @@ def evaluate(options):
     """Print the errors of a checkpoint on the test subjects, or draw one recording; {subjects: Table}. Its sizes are read from the file."""
     path, flip = lifting_flags.evaluated_file(options), options.test_time_augmentation
     lifter = lifters.rie.build(str(path), widths(options.architecture), options.stage, options.latent_features_dim, flip, options.device)
-    return lifted.show(lifter, lifting_flags.opened(options, same_joints=True), options, PUBLISHED)
+    data = lifting_flags.opened(options, same_joints=True)
+    return panels.render(lifter, data, options) if options.render else lifted.show(lifter, data, options, PUBLISHED)
 
 
 def main(argv=None):
