@@ -57,6 +57,8 @@ def arguments(argv, program="training anatomy3d"):
         options.subjects_test = options.viz_subject
     if set(widths(options.architecture)) != {3}:
         raise InputError(f"-arc {options.architecture}: Anatomy3D's filter widths are all 3")
+    if options.dataset != "h36m":
+        raise InputError(f"-d {options.dataset}: Anatomy3D is trained on h36m, whose lenses are known and which has visibility scores")
     if options.stride != 1 or options.dense:
         raise InputError("Anatomy3D is trained with -s 1 and without --dense")
     return options

@@ -5,6 +5,7 @@
     python -m training rie -k gt --stage 3 -lfd 256 -ft stage_2_epoch_80.bin -lr 0.0005 -e 20
 
 Stage 1 teaches the encoders and a decoder without fusion, stage 2 the fusion and a new decoder while the encoders are frozen, stage 3 everything.
+Each has its own log (stage_1_log.csv), curves and last checkpoint (stage_1_last.bin) in the folder.
 """
 
 import argparse
@@ -107,9 +108,10 @@ def train(options):
              for names, subset in ((options.subjects_train, options.subset), (options.subjects_test, 1.0))]
     windows, known, held = (windows_of(options, data, network, part, device, shuffle, share) for part, shuffle in
                             ((clips[0], True), (clips[0], False), (clips[1], False)))
+    stem = f"stage_{options.stage}_"
     course = Course(options.checkpoint, {"model_pos": network}, optimizer, options.epochs, {"random_state": windows},
                     lifting_flags.schedule(optimizer, network, options), options.clip, options.half, options.checkpoint_frequency,
-                    f"stage_{options.stage}_epoch_{{}}.bin", options.tensorboard)
+                    stem + "epoch_{}.bin", options.tensorboard, stem=stem)
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     while not course.done:
@@ -118,7 +120,7 @@ def train(options):
             figures |= {"3d_eval": error(network, known), "3d_valid": error(network, held)}
         course.finish(figures)
         if options.export_training_curves and not share[0]:
-            draw_curves(course.history, course.folder / "loss_3d.png", list(figures), "MPJPE (m)", skip=min(3, options.epochs - 1))
+            draw_curves(course.history, course.folder / f"{stem}loss_3d.png", list(figures), "MPJPE (m)", skip=min(3, options.epochs - 1))
     return network, data
 
 

@@ -29,9 +29,9 @@ def data(folder, **options):
     return folder
 
 
-def curve(folder, names):
-    """{name: (first, last)} of figures over the epochs of a run."""
-    with (pathlib.Path(folder) / "log.csv").open() as file:
+def curve(log, names):
+    """{name: (first, last)} of figures over the epochs of a run's log."""
+    with pathlib.Path(log).open() as file:
         rows = list(csv.DictReader(file))
     return {name: (float(rows[0][name]), float(rows[-1][name])) for name in names}
 

@@ -9,8 +9,8 @@ import pathlib
 from benchmarks.systems import _runs
 from training import anatomy3d
 
-SMALL = ("-k cpn_ft_h36m_dbb -arc 3,3 -ch 16 --randnum 20 -drop 0.1 -b 256 -lr 0.003 -lrd 0.8 -e 6 --eva-frequency 100 --checkpoint-frequency 100 "
-         "--device cpu")
+SMALL = ("-k cpn_ft_h36m_dbb -arc 3,3 -ch 16 --randnum 10 -drop 0.1 -b 128 --downsample 4 -lr 0.003 -lrd 0.8 -e 6 --eva-frequency 100 "
+         "--checkpoint-frequency 100 --device cpu")
 TERMS = ("loss", "pose", "frames", "new_frames", "lengths", "new_lengths", "directions", "shifts")
 
 
@@ -23,7 +23,7 @@ def main(argv=None):
         tables = anatomy3d.main([*SMALL.split(), "--seed", seed, "-c", str(place), "--data", str(options.data), *options.flags.split()])
         for name, value in next(iter(tables.values())).means().items():
             errors.setdefault(name, []).append(value)
-        for name, (first, last) in _runs.curve(place, TERMS).items():
+        for name, (first, last) in _runs.curve(place / "log.csv", TERMS).items():
             losses.setdefault(f"{name}, first epoch", []).append(first)
             losses.setdefault(f"{name}, last epoch", []).append(last)
     _runs.tell("unseen subjects", errors, " mm")

@@ -14,8 +14,8 @@ from training import lifting_flags, rie
 from training.datasets.windows import rooted
 from training.evaluation.errors import Table
 
-SMALL = "-k gt -arc 3,3 -ch 16 -lfd 16 --width 64 -drop 0.1 -b 256 -lrd 0.7 --no-eval --device cpu"
-STAGES = {1: "-lr 0.003 -e 5", 2: "-lr 0.003 -e 5 -p stage_1_epoch_5.bin", 3: "-lr 0.0005 -e 3 -ft stage_2_epoch_5.bin"}
+SMALL = "-k gt -arc 3,3 -ch 16 -lfd 16 --width 64 -drop 0.1 -b 128 --downsample 4 -lrd 0.7 --no-eval --device cpu"
+STAGES = {1: "-lr 0.003 -e 6", 2: "-lr 0.003 -e 6 -p stage_1_epoch_6.bin", 3: "-lr 0.0005 -e 4 -ft stage_2_epoch_6.bin"}
 
 
 def flags(stage, seed, options):
@@ -44,10 +44,10 @@ def main(argv=None):
     for seed in options.seeds.split(","):
         for stage in STAGES:
             table = next(iter(rie.main(flags(stage, seed, options)).values())).means()
-            first, last = _runs.curve(pathlib.Path(options.output) / seed, ["3d_train"])["3d_train"]
+            first, last = _runs.curve(pathlib.Path(options.output) / seed / f"stage_{stage}_log.csv", ["3d_train"])["3d_train"]
             for rows, name, value in [(errors, name, value) for name, value in table.items() if name in ("MPJPE", "PA-MPJPE")] + [
-                    (losses, "loss in the first epoch", first * 1000), (losses, "loss in the last epoch", last * 1000)]:
+                    (losses, "first epoch", first * 1000), (losses, "last epoch", last * 1000)]:
                 rows.setdefault(f"stage {stage}, {name}", []).append(value)
     base = mean_pose(options)
     _runs.tell("unseen subjects", {f"mean pose, {name}": [value] for name, value in base.items()} | errors, " mm")
-    _runs.tell("training", losses, " mm")
+    _runs.tell("loss", losses, " mm")
