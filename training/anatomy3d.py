@@ -86,7 +86,7 @@ def network_of(options, skeleton):
 
 def lessons(options, data, network, device, share):
     """The Lessons of the training subjects."""
-    clips = data.clips(lifting_flags.subjects(options.subjects_train), lifting_flags.actions(options), options.subset, options.downsample)
+    clips = lifting_flags.labelled_clips(data, options)
     pad = network.receptive_field // 2
     mirrors = lifting_flags.mirrors(data) if options.data_augmentation else None
     windows = Windows(clips, options.batch_size, 1, pad, pad if options.causal else 0, mirrors=mirrors, device=device, share=share)
@@ -108,7 +108,7 @@ def train(options):
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     weights, frame = anatomy_losses.Weights(options.wd, options.wjs, options.wl, options.snd), target(options, network.receptive_field)
-    held = [] if options.no_eval else data.clips(tested, lifting_flags.actions(options), downsample=options.downsample)
+    held = [] if options.no_eval else lifting_flags.tested_clips(data, options)
 
     def loss(lesson):
         terms = anatomy_losses.losses(network, lesson, frame, weights)

@@ -104,10 +104,10 @@ def train(options):
     data = lifting_flags.opened(options, same_joints=True)
     network = begun(options, network_of(options, data.skeleton)).to(device)
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], options.learning_rate, amsgrad=True)
-    clips = [data.clips(lifting_flags.subjects(names), lifting_flags.actions(options), subset, options.downsample)
-             for names, subset in ((options.subjects_train, options.subset), (options.subjects_test, 1.0))]
-    windows, known, held = (windows_of(options, data, network, part, device, shuffle, share) for part, shuffle in
-                            ((clips[0], True), (clips[0], False), (clips[1], False)))
+    clips = lifting_flags.labelled_clips(data, options)
+    windows = windows_of(options, data, network, clips, device, True, share)
+    watched = {} if options.no_eval else {name: windows_of(options, data, network, part, device, False, share) for name, part in
+                                          (("3d_eval", clips), ("3d_valid", lifting_flags.tested_clips(data, options)))}
     stem = f"stage_{options.stage}_"
     course = Course(options.checkpoint, {"model_pos": network}, optimizer, options.epochs, {"random_state": windows},
                     lifting_flags.schedule(optimizer, network, options), options.clip, options.half, options.checkpoint_frequency,
@@ -115,9 +115,9 @@ def train(options):
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     while not course.done:
-        figures = {"3d_train": course.train(windows, lambda batch: {"loss": loss(network, batch)})["loss"]}
-        if not options.no_eval:
-            figures |= {"3d_eval": error(network, known), "3d_valid": error(network, held)}
+        batches = (batch for batch in windows if len(batch.points) > 1)  # batch normalisation learns nothing from one window
+        figures = {"3d_train": course.train(batches, lambda batch: {"loss": loss(network, batch)})["loss"]}
+        figures |= {name: error(network, part) for name, part in watched.items()}
         course.finish(figures)
         if options.export_training_curves and not share[0]:
             draw_curves(course.history, course.folder / f"{stem}loss_3d.png", list(figures), "MPJPE (m)", skip=min(3, options.epochs - 1))
