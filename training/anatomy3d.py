@@ -31,7 +31,6 @@ from weights import load, load_strict
 PUBLISHED = {"cpn_ft_h36m_dbb": {"MPJPE": 44.1}}
 
 
-
 def arguments(argv, program="training anatomy3d"):
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     lifting_flags.add(parser, seed=1234)
@@ -61,6 +60,9 @@ def arguments(argv, program="training anatomy3d"):
         raise InputError(f"-d {options.dataset}: Anatomy3D is trained on h36m, whose lenses are known and which has visibility scores")
     if options.stride != 1 or options.dense:
         raise InputError("Anatomy3D is trained with -s 1 and without --dense")
+    for name in ("eva_frequency", "randnum", "randnumtest"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected 1 or more")
     return options
 
 

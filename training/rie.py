@@ -149,6 +149,8 @@ def evaluate(options):
     path, flip = lifting_flags.evaluated_file(options), options.test_time_augmentation
     lifter = lifters.rie.build(str(path), widths(options.architecture), options.stage, options.latent_features_dim, flip, options.device)
     data = lifting_flags.opened(options, same_joints=True)
+    if lifter.skeleton_in != data.skeleton:
+        raise InputError(f"{path} is of {lifter.skeleton_in.name}, the data of {data.skeleton.name}")
     return panels.render(lifter, data, options) if options.render else lifted.show(lifter, data, options, PUBLISHED)
 
 
