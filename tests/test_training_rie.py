@@ -181,7 +181,8 @@ def test_evaluation_is_that_of_the_application_and_of_windows(data, tmp_path):
 @pytest.mark.parametrize(("flags", "words"), [
     ("--causal", "no causal"), ("--dense", "dense"), ("-s 2", "stride of 1"), ("--stage 4", "expected 1, 2 or 3"), ("--stage 2", "give -p"),
     ("--stage 3 -p a.bin", "-p gives stage 2"), ("--stage 3 -ft none.bin", "no checkpoint none.bin"),
-    ("--evaluate none.bin", "no checkpoint none.bin"), ("-r wrong.bin", "wrong.bin"), ("--evaluate eva.bin", "is of humaneva15"), ("--export-training-curves --no-eval", "exclude"),
+    ("--evaluate none.bin", "no checkpoint none.bin"), ("-r wrong.bin", "wrong.bin"), ("--evaluate eva.bin", "is of humaneva15"),
+    ("--export-training-curves --no-eval", "exclude"),
     ("--subset 2", "--subset 2.0"), ("-b 0", "--batch-size 0")])
 def test_faults_are_one_line(call, tmp_path, capsys, flags, words):
     (tmp_path / "run").mkdir()
