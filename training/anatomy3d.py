@@ -23,12 +23,12 @@ from training.course import Course
 from training.datasets import random_frames, visibility
 from training.datasets.windows import Windows
 from training.evaluation import _lifted as lifted
+from training.evaluation import panels
 from training.journal import draw_curves
 from weights import load, load_strict
 
 # MPJPE in mm on Human3.6M, S9 and S11, CPN 2D, 243 frames, as other papers quote it
 PUBLISHED = {"cpn_ft_h36m_dbb": {"MPJPE": 44.1}}
-
 
 
 def arguments(argv, program="training anatomy3d"):
@@ -48,12 +48,21 @@ def arguments(argv, program="training anatomy3d"):
     flag("--scores", help="file of the visibility scores (score.pkl in the data folder)")
     flag("--official-aliasing", action="store_true", help="compare the rough poses with those of other bodies, as the authors' program does")
     flag("--official-causal", action="store_true", help="with --causal: ask for the middle of the window, half a window late, as theirs does")
+    panels.add_flags(flag)
     options = parser.parse_args(argv)
     lifting_flags.check(options)
+    if options.render:
+        panels.check(options)
+        options.subjects_test = options.viz_subject
     if set(widths(options.architecture)) != {3}:
         raise InputError(f"-arc {options.architecture}: Anatomy3D's filter widths are all 3")
+    if options.dataset != "h36m":
+        raise InputError(f"-d {options.dataset}: Anatomy3D is trained on h36m, whose lenses are known and which has visibility scores")
     if options.stride != 1 or options.dense:
         raise InputError("Anatomy3D is trained with -s 1 and without --dense")
+    for name in ("eva_frequency", "randnum", "randnumtest"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected 1 or more")
     return options
 
 
@@ -79,7 +88,7 @@ def network_of(options, skeleton):
 
 def lessons(options, data, network, device, share):
     """The Lessons of the training subjects."""
-    clips = data.clips(lifting_flags.subjects(options.subjects_train), lifting_flags.actions(options), options.subset, options.downsample)
+    clips = lifting_flags.labelled_clips(data, options)
     pad = network.receptive_field // 2
     mirrors = lifting_flags.mirrors(data) if options.data_augmentation else None
     windows = Windows(clips, options.batch_size, 1, pad, pad if options.causal else 0, mirrors=mirrors, device=device, share=share)
@@ -101,7 +110,7 @@ def train(options):
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     weights, frame = anatomy_losses.Weights(options.wd, options.wjs, options.wl, options.snd), target(options, network.receptive_field)
-    held = [] if options.no_eval else data.clips(tested, lifting_flags.actions(options), downsample=options.downsample)
+    held = [] if options.no_eval else lifting_flags.tested_clips(data, options)
 
     def loss(lesson):
         terms = anatomy_losses.losses(network, lesson, frame, weights)
@@ -139,6 +148,8 @@ def evaluate(options):
 
 def show(network, data, options):
     lifter = lifter_of(network, data.skeleton, options, options.test_time_augmentation)
+    if options.render:
+        return panels.render(lifter, data, options)
     return lifted.show(lifter, data, options, PUBLISHED, late(options))
 
 

@@ -58,7 +58,7 @@ def train(options):
     """Train to the last epoch; the Reader of what was learned, and the data."""
     device, share = seeds.begin(options.seed, options.device, options.threads)
     data, tested = lifting_flags.opened(options), lifting_flags.subjects(options.subjects_test)
-    clips = labelled_clips(data, options)
+    clips = lifting_flags.labelled_clips(data, options)
     held = [] if options.no_eval else data.clips(tested, lifting_flags.actions(options), downsample=options.downsample)
     unlabelled = unlabelled_clips(data, options)
     networks = networks_of(options, data, clips[0].points.shape[-1], device, bool(unlabelled))
@@ -84,14 +84,6 @@ def curves(course):
     """The authors' three pictures; the first epochs are left out, as theirs are."""
     for name, (names, label) in CURVES.items():
         draw_curves(course.history, course.folder / f"{name}.png", names, label, skip=min(3, course.epochs - 2))
-
-
-def labelled_clips(data, options):
-    """The Clips to train on. Raises InputError where one has no 3D."""
-    clips = data.clips(lifting_flags.subjects(options.subjects_train), lifting_flags.actions(options), options.subset, options.downsample)
-    if bare := [clip.subject for clip in clips if clip.joints is None]:
-        raise InputError(f"{data.name} has no 3D of {bare[0]}: --subjects-train needs it")
-    return clips
 
 
 def unlabelled_clips(data, options):
