@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from core.normal import STATURE
 from core.skeletons import BODY21
-from lifters._normal import STATURE
 from training.looks import Draw
 
 GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("left_ankle", "right_ankle"), ("spine",), ("thorax",), ("nose",),
