@@ -19,7 +19,8 @@ from core.records import Motion
 from core.skeletons import convert
 from lifters.none import NoLifter
 
-JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz
+JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz; of joints that are known for sure
+LEAST_TRUST = 0.03  # of a joint in its own path: at it the cutoff is 2.5 Hz
 
 
 class _Lift(NamedTuple):
@@ -106,7 +107,7 @@ def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     if not np.isfinite(joints).all((1, 2)).any():
         return replace(track, joints3d=np.full(joints.shape, np.nan), root=np.full((len(track), 3), np.nan))
     if smooth:
-        joints = _smoothed(joints, track.times, parts)
+        joints = _smoothed(joints, lift.weights, track.times, parts)
     whole = np.isfinite(joints).all((1, 2))
     lengths = bone_lengths(joints[whole], skeleton, track.observed[whole])
     joints = with_bones(joints, skeleton, lengths)
@@ -118,12 +119,14 @@ def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     return replace(track, joints3d=joints, root=root)
 
 
-def _smoothed(joints, times, parts):
-    """Joints (T, J, 3) low-passed within each stretch; one joint at a time, to bound the memory of long videos."""
-    smooth = np.empty_like(joints)
+def _smoothed(joints, weights, times, parts):
+    """Joints (T, J, 3) smoothed within each stretch, leaning on the frames of more weight (T, J), and the more so the less a joint is known."""
+    smooth = joints.copy()
     for part in parts:
         for joint in range(joints.shape[1]):
-            smooth[part, joint] = butterworth(joints[part, joint], times[part], JOINTS_CUTOFF)
+            trust = np.clip(weights[part, joint], LEAST_TRUST, 1)
+            curve = spline(joints[part, joint], trust, times[part], JOINTS_CUTOFF * np.median(trust) ** 0.25)
+            smooth[part, joint] = np.where(np.isfinite(joints[part, joint]), curve, np.nan)
     return smooth
 
 
