@@ -98,7 +98,7 @@ def moved(points, matrix, flip=None, mirror=None):
 
 
 class PoseSamples:
-    """sample(row, rng) of Persons: crop (3, s, s), joints (J, 3) in cells of the volume, visible (J, 1), has_depth (1,), in the order of `skeleton`."""
+    """sample(row, rng) of Persons: crop (3, s, s), joints (J, 3) of `skeleton` in cells of the volume, visible (J, 1), has_depth (1,)."""
 
     def __init__(self, persons, skeleton, size):
         self.persons, self.size = persons, size

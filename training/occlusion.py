@@ -1,4 +1,4 @@
-"""Synthetic occlusion: objects of Pascal VOC 2012 pasted over the crops (Sarandi et al., "How Robust is 3D Human Pose Estimation to Occlusion?", 2018)."""
+"""Synthetic occlusion: objects of Pascal VOC 2012 over the crops (Sarandi et al., "How Robust is 3D Human Pose Estimation to Occlusion?", 2018)."""
 
 import pathlib
 import xml.etree.ElementTree
@@ -14,11 +14,12 @@ EDGE = 192  # opacity along the border
 
 
 def load(folder):
-    """[RGBA (h, w, 4) uint8] of the segmented objects of a VOC2012 folder that are no people, not difficult and not cut off, at half of their size."""
+    """[RGBA (h, w, 4) uint8], half as large, of the segmented objects of a VOC2012 folder that are no people, not difficult, not cut off."""
     folder = pathlib.Path(folder)
     if not (folder / "Annotations").is_dir():
         raise InputError(f"{folder}: no Annotations there; Pascal VOC 2012 (host.robots.ox.ac.uk/pascal/VOC/voc2012) or OCCLUSION: false is needed")
-    found = [each for path in sorted((folder / "Annotations").glob("*.xml")) for each in _objects(folder, xml.etree.ElementTree.parse(path).getroot())]
+    paths = sorted((folder / "Annotations").glob("*.xml"))
+    found = [each for path in paths for each in _objects(folder, xml.etree.ElementTree.parse(path).getroot())]
     if not found:
         raise InputError(f"{folder}: no segmented objects of {LEAST} px or more there")
     return found
@@ -69,14 +70,3 @@ def occlude(picture, things, rng):
         paste(picture, thing, rng.uniform((0, 0), picture.shape[1::-1]))
     return picture
 
-
-def drawn(rng, count=12):
-    """Blobs in place of the VOC objects, where those are not at hand: RGBA ellipses of one colour with stripes."""
-    things = []
-    for _ in range(count):
-        height, width = rng.integers(30, 120, 2)
-        y, x = np.mgrid[:height, :width]
-        mask = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2 < 0.25) * 255
-        stripes = 0.7 + 0.3 * np.sin((x + y) * rng.uniform(0.1, 0.6))[..., None]
-        things.append(np.dstack([rng.uniform(0, 255, 3) * stripes, mask]).astype(np.uint8))
-    return things

@@ -13,17 +13,17 @@ from core.records import Camera
 from core.skeletons import H36M18
 from training.datasets import mppe
 
-ORIGIN = f"parsed Human3.6M: links in {mppe.HOME}, or made by `python -m training.prepare h36m-images` with a licence of vision.imar.ro/human3.6m"
+ORIGIN = f"parsed Human3.6M: links in {mppe.HOME}, or `python -m training.prepare h36m-images` with a licence of vision.imar.ro/human3.6m"
 SUBJECTS = {1: {"train": (1, 5, 6, 7, 8, 9), "test": (11,)}, 2: {"train": (1, 5, 6, 7, 8), "test": (9, 11)}}  # by 3DMPPE's protocol
 EVERY = {"train": 5, "test": 64}  # frames
-ACTIONS = ("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Posing", "Purchases", "Sitting", "SittingDown", "Smoking", "Photo", "Waiting",
-           "Walking", "WalkDog", "WalkTogether")
+ACTIONS = ("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Posing", "Purchases", "Sitting", "SittingDown", "Smoking", "Photo",
+           "Waiting", "Walking", "WalkDog", "WalkTogether")
 SHOULDERS = H36M18.indices("left_shoulder", "right_shoulder")
 ROOT = H36M18.root
 
 
 def load(root, split="train", protocol=2, boxes=None, every=None, subjects=None):
-    """Persons of the subjects of a protocol, or of `subjects`; `boxes` (rows of `mppe.found_boxes`) instead of the true ones, with roots or without."""
+    """Persons of the subjects of a protocol, or of `subjects`; `boxes` (rows of `mppe.found_boxes`), with roots or without, instead of the true."""
     given = None if boxes is None else {row["image_id"]: row for row in boxes}
     rows = []
     for subject in subjects or SUBJECTS[protocol][split]:
@@ -45,7 +45,8 @@ def _subject(folder, number, every, given):
             space = to_camera(np.array(joints[action][part][frame]), cameras[camera])
             lens = {name: np.array(cameras[camera][name]) for name in ("f", "c")}
         except KeyError as error:
-            raise InputError(f"{start}_*.json: no joints or camera {error} of action {action}, subaction {part}, camera {camera}, frame {frame}") from error
+            where = f"action {action}, subaction {part}, camera {camera}, frame {frame}"
+            raise InputError(f"{start}_*.json: no joints or camera {error} of {where}") from error
         yield _row(folder / "images" / image["file_name"], image, annotation, space, lens, given)
 
 

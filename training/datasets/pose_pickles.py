@@ -116,5 +116,5 @@ def _row(persons, i, data):
     left, right = (H36M17.left, H36M17.right)
     return {"image": str(pathlib.Path("images") / pathlib.Path(persons.paths[i]).relative_to(data / "Human36M" / "images")),
             "center_x": float(middle[0]), "center_y": float(middle[1]), "width": float(extent[0]), "height": float(extent[1]),
-            "joints_3d": persons.points[i, :17] * (1, 1, 1000), "joints_3d_vis": np.ones((17, 3)), "pelvis": pelvis * 1000, "fl": focal, "c_p": centre,
-            "flip_pairs": np.column_stack([right, left]), "parent_ids": np.array(PARENTS)}
+            "joints_3d": persons.points[i, :17] * (1, 1, 1000), "joints_3d_vis": np.ones((17, 3)), "pelvis": pelvis * 1000, "fl": focal,
+            "c_p": centre, "flip_pairs": np.column_stack([right, left]), "parent_ids": np.array(PARENTS)}

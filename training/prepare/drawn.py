@@ -18,6 +18,7 @@ from synthetic import stage
 from training import drawn
 from training.datasets import pose_pickles
 from training.datasets.mppe_human36m import EVERY, SUBJECTS
+from training.prepare import _stand_ins as stand_ins
 
 TESTED = (9, 11)  # of Human3.6M's subjects
 STRANGERS = 100_000  # actors from here on are in test sets alone
@@ -105,7 +106,8 @@ def write_pickles(root, options):
     pose_pickles.convert(root, root / "h36m", every=1)
 
 
-WRITERS = {"Human36M": write_human36m, "MPII": write_mpii, "MSCOCO": write_mscoco, "MuCo": write_muco, "MuPoTS": write_mupots, "h36m": write_pickles}
+WRITERS = {"Human36M": write_human36m, "MPII": write_mpii, "MSCOCO": write_mscoco, "MuCo": write_muco, "MuPoTS": write_mupots, "h36m": write_pickles,
+           "VOC2012": stand_ins.write_voc, "refiner": stand_ins.write_refiner}
 
 
 # ---- pieces
@@ -183,7 +185,8 @@ def _json(path, value):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m training.prepare drawn", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m training.prepare drawn", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("data"), help="the folder `data` of the programs")
     parser.add_argument("--sets", default=",".join(WRITERS), help="which, with commas between")
     parser.add_argument("--seed", type=int, default=0)
