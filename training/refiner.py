@@ -2,7 +2,8 @@
 
 It reads refiner/data/train.pkl and valid.pkl, what a pose network said of Human3.6M (`python -m training.evaluate senet ... --save` writes them).
 The upper branch (gcn) turns joints of the crop into millimetres; it is drawn to the truth and to the pose network's own 3D, which is the
-self-supervision. The lower one (linear) mends that 3D. No number is normalised. Written to refiner/output/<branch>: last.pth.tar, and best.pth.tar by the error in depth.
+self-supervision. The lower one (linear) mends that 3D. No number is normalised. Written to refiner/output/<branch>: last.pth.tar, and best.pth.tar
+by the error in depth.
 """
 
 import argparse
