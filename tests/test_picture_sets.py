@@ -12,7 +12,7 @@ import pytest
 from core.errors import InputError
 from core.skeletons import COCO19, H36M18, MUCO21
 from training import crops, occlusion
-from training.datasets import (mppe, mppe_coco, mppe_human36m, mppe_mpii, mppe_muco, mppe_mupots, pose_pickles, refiner_pickles)
+from training.datasets import mppe, mppe_coco, mppe_human36m, mppe_mpii, mppe_muco, mppe_mupots, pose_pickles, refiner_pickles
 from training.prepare import drawn
 
 SETS = {"Human36M": mppe_human36m, "MPII": mppe_mpii, "MSCOCO": mppe_coco, "MuCo": mppe_muco, "MuPoTS": mppe_mupots}

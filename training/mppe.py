@@ -1,6 +1,7 @@
 """What the two trainers of 3DMPPE share: their flags and defaults, data sets, networks, places of files (Moon et al., ICCV 2019)."""
 
 import argparse
+import os
 import pathlib
 
 import numpy as np
@@ -40,6 +41,7 @@ def parser(prog, text, epochs, drops):
     add("--num_thread", type=int, default=0, help="processes that read pictures")
     add("--clip", type=float, help="largest norm of the gradient (the authors do not clip)")
     add("--half", action="store_true", help="mixed precision (bfloat16)")
+    add("--tensorboard", action="store_true", help="log for TensorBoard, too, into output/log")
     add("--seed", type=int, default=0)
     return found
 
@@ -55,10 +57,11 @@ def gpus(text):
         raise InputError(f"--gpu {text}: expected 0, 0,1 or 0-1") from error
 
 
-def device_of(text, rank=0):
-    """The device of this process, `rank` among the cards named; the processor where the machine has none."""
+def device_of(text):
+    """The device of this process among the cards named; the processor where the machine has none. With several cards start one process for each:
+    `python -m torch.distributed.run --nproc-per-node 2 -m training ...`. Raises InputError."""
     cards = gpus(text)
-    return pick_device(f"cuda:{cards[rank % len(cards)]}") if torch.cuda.is_available() else torch.device("cpu")
+    return pick_device(f"cuda:{cards[int(os.environ.get('LOCAL_RANK', 0)) % len(cards)]}") if torch.cuda.is_available() else torch.device("cpu")
 
 
 def training_sets(options):

@@ -1,45 +1,42 @@
-"""The run of a trainer of 3DMPPE: epochs, rates, log lines, snapshots in the authors' form (`module.` before every name, Adam's state beside)."""
-
-import os
+"""The run of a trainer of 3DMPPE: epochs, rates, and after each of them a snapshot in the authors' form."""
 
 import torch
 
-from core.errors import InputError
 from training import mppe
-from training.fit import Fit, batches
-from training.loop import join_processes
+from training.checkpoints import adopt, tensors
+from training.course import Course, save
+from training.journal import draw_curves
+from training.reading import Batches
+from training.seeds import begin
 
 
-def train(name, network, samples, counts, loss, options):
-    """Train a network on samples, `counts` of which have depth and have none, as the flags say."""
-    rank, world = join_processes()
+def train(build, samples, counts, loss, options):
+    """Train what `build()` makes on samples, `counts` of which have depth and have none, as the flags say; the Course.
+
+    output/log holds log.csv, curves.png and last.bin, from which `--continue` goes on; where that is missing, it goes on from the last snapshot.
+    """
     places = mppe.folders(options.output)
-    network = network.to(mppe.device_of(options.gpu, rank), memory_format=torch.channels_last)
+    device, _ = begin(options.seed, str(mppe.device_of(options.gpu)))
+    network = build().to(device)
     optimizer = torch.optim.Adam(network.parameters(), options.lr)
-    first = resume(network, optimizer, mppe.snapshot(places["model_dump"])) if options.resume else 0
-    fit, epoch_of = Fit(network, optimizer, loss, options.clip, options.half), mppe.epochs_of(samples, counts, options.seed)
-    for epoch in range(first, options.end_epoch):
-        numbers = fit.epoch(batches(epoch_of(epoch), options.batch_size, options.num_thread), mppe.rate_at(epoch, options))
-        if rank == 0:
-            save(places["model_dump"] / f"snapshot_{epoch}.pth.tar", network, optimizer, epoch)
-            line = f"{name} epoch {epoch}/{options.end_epoch} loss {numbers['loss']:.4f} {numbers['samples'] / numbers['seconds']:.1f} samples/s"
-            print(line, flush=True)
 
+    def after(epoch):
+        for group in optimizer.param_groups:
+            group["lr"] = mppe.rate_at(epoch, options)
 
-def save(path, network, optimizer, epoch):
-    """Write a snapshot beside its place, then rename it."""
-    tensors = {f"module.{key}": value for key, value in network.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    torch.save({"epoch": epoch, "network": tensors, "optimizer": optimizer.state_dict()}, partial)
-    os.replace(partial, path)
-
-
-def resume(network, optimizer, path):
-    """Put a snapshot into network and optimiser; the epoch that comes next. Raises InputError where it is of another network."""
-    state = torch.load(path, map_location=next(network.parameters()).device, weights_only=True)
-    try:
-        network.load_state_dict({key.removeprefix("module."): value for key, value in state["network"].items()})
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a snapshot of this network: {str(error).splitlines()[-1].strip()}") from error
-    return state["epoch"] + 1
+    course = Course(places["log"], {"network": network}, optimizer, options.end_epoch, after=after, clip=options.clip, half=options.half, every=0,
+                    tensorboard=options.tensorboard)
+    if options.resume:
+        last = places["log"] / "last.bin"
+        course.resume(last) if last.is_file() else adopt(course, mppe.snapshot(places["model_dump"]), "network", done=1)
+    epoch_of = mppe.epochs_of(samples, counts, options.seed)
+    while not course.done:
+        number = course.epoch
+        means = course.train(Batches(epoch_of(number), options.batch_size, device, options.num_thread), lambda batch: {"loss": loss(network, batch)})
+        if course.rank == 0:
+            snapshot = {"epoch": number, "network": tensors(network), "optimizer": optimizer.state_dict()}
+            save(places["model_dump"] / f"snapshot_{number}.pth.tar", snapshot)
+        course.finish(means)
+        if course.rank == 0:
+            draw_curves(course.history, places["log"] / "curves.png", ("loss",), "loss")
+    return course

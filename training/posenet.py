@@ -4,8 +4,6 @@ A set with depth and one without are mixed half and half; the joints are those o
 authors' form is written, which `viz.py --pose posenet:weights=...` and their program read. Moon et al., ICCV 2019.
 """
 
-import torch
-
 from poses._posenet import PoseNet
 from training import mppe, mppe_run
 from training.crops import PoseSamples
@@ -23,7 +21,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     spatial, flat = mppe.training_sets(options)
     skeleton = spatial[0].skeleton
-    torch.manual_seed(options.seed)
-    network = mppe.start(PoseNet(len(skeleton), **mppe.trunk(options)), options)
+    sizes = mppe.trunk(options)
     samples = [PoseSamples(persons, skeleton, options.input_size) for persons in spatial + flat]
-    mppe_run.train("posenet", network, samples, tuple(sum(len(each) for each in group) for group in (spatial, flat)), loss, options)
+    counts = tuple(sum(len(each) for each in group) for group in (spatial, flat))
+    mppe_run.train(lambda: mppe.start(PoseNet(len(skeleton), **sizes), options), samples, counts, loss, options)

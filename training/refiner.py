@@ -7,23 +7,25 @@ by the error in depth.
 """
 
 import argparse
-import os
+import itertools
 import pathlib
 
 import numpy as np
 import torch
 from torch.utils.data import TensorDataset
 
-from core.errors import InputError
 from core.graph_networks import LinearModel, SemGCN
 from poses._refine import GROUPS, LEAK, PARENTS
 from training import mppe
+from training.checkpoints import adopt, fill, tensors
+from training.course import Course, save
 from training.datasets import refiner_pickles
 from training.evaluation.figures import figures, lines
-from training.fit import Fit, batches
-from training.loop import join_processes
+from training.journal import draw_curves
 from training.pose_losses import refiner_loss
-from training.senet import fill
+from training.reading import Batches
+from training.seeds import begin
+from weights import checkpoint
 
 CLIP, DECAY = 1.0, {"gcn": 100_000, "linear": 10_000}
 
@@ -47,6 +49,7 @@ def arguments(argv):
     add("--linear_size", type=int, default=1024, help="width of the linear network")
     add("--no-self-supervision", dest="own", action="store_false", help="the truth alone for the upper branch")
     add("--gpu", default="0")
+    add("--tensorboard", action="store_true", help="log for TensorBoard, too")
     add("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
@@ -59,31 +62,32 @@ def main(argv=None):
 
 def run(branch, options):
     """Train or test a branch; the figures of the last test."""
-    rank, _ = join_processes()
-    device = mppe.device_of(options.gpu, rank)
-    torch.manual_seed(options.seed)
+    device, _ = begin(options.seed, str(mppe.device_of(options.gpu)))
     network = SemGCN(PARENTS, 3, 3, options.hidden, 4, GROUPS) if branch == "gcn" else LinearModel(48, 48, options.linear_size, slope=LEAK)
     network = network.to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), options.lr)
     folder = pathlib.Path(options.output) / (branch + (f"_{options.exp}" if options.exp else ""))
-    epoch, step, best = begin(network, optimizer, options, folder)
     valid = refiner_pickles.load(pathlib.Path(options.data) / "valid.pkl")
     if options.mode == "test":
+        fill(network, checkpoint(options.load or folder / "best.pth.tar")["state_dict"], options.load or folder)
         return report(branch, network, valid, device)
     train = refiner_pickles.load(pathlib.Path(options.data) / "train.pkl")
-    fit = Fit(network, optimizer, lambda network, batch: loss(branch, network, batch, options.own), CLIP)
-    fit.steps, fit.before = step, lambda steps: set_rate(optimizer, branch, steps, options)
-    for number in range(epoch, options.num_epochs):
-        torch.manual_seed(options.seed * 100_003 + number)  # of dropout
-        order = torch.from_numpy(np.random.default_rng((options.seed, number)).permutation(len(train)))
-        tensors = [torch.from_numpy(np.float32(value))[order] for value in (train.patch, train.own * 1000, train.truth * 1000)]
-        numbers = fit.epoch(batches(TensorDataset(*tensors), options.batch_size))
+    parts = [torch.from_numpy(np.float32(value)) for value in (train.patch, train.own * 1000, train.truth * 1000)]
+    course = start(network, folder, options)
+    while not course.done:
+        order = torch.from_numpy(np.random.default_rng((options.seed, course.epoch)).permutation(len(train)))
+        loader = Batches(TensorDataset(*(part[order] for part in parts)), options.batch_size, device)
+        steps = itertools.count(course.epoch * len(loader))
+
+        def step(batch, steps=steps):
+            set_rate(course.optimizer, branch, next(steps), options)
+            return {"loss": loss(branch, network, batch, options.own)}
+
+        means = course.train(loader, step)
         found = figures(answer(branch, network, valid, device), valid.truth)
-        better, best = found["z"] < best, min(best, found["z"])
-        if rank == 0:
-            save(folder, network, optimizer, number + 1, fit.steps, best, better)
-            words = f"loss {numbers['loss']:.3f} MPJPE {found['MPJPE']:.2f} z {found['z']:.2f} mm"
-            print(f"{branch} epoch {number}/{options.num_epochs} {words}", flush=True)
+        course.finish(means | {"MPJPE": found["MPJPE"], "z": found["z"]})
+        if course.rank == 0:
+            keep(course, network, next(steps))
+            draw_curves(course.history, folder / "curves.png", ("loss", "MPJPE"), "mm")
     return found
 
 
@@ -121,30 +125,29 @@ def set_rate(optimizer, branch, step, options):
         group["lr"] = value
 
 
-def begin(network, optimizer, options, folder):
-    """(epochs done, steps done, least error in depth so far, mm) after --load and --resume."""
-    path = options.load or (folder / "last.pth.tar" if options.resume or options.mode == "test" else None)
-    if path is None:
-        return 0, 0, float("inf")
-    if not pathlib.Path(path).is_file():
-        raise InputError(f"{path}: no such checkpoint")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    fill(network, state["state_dict"], path)
-    if not options.resume:
-        return 0, 0, float("inf")
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["epoch"]), int(state["step"]), float(state["err"])
+def start(network, folder, options):
+    """The Course, after --load and --resume. Without --load it goes on from the run's last.bin, which holds the states of all random generators."""
+    optimizer = torch.optim.AdamW(network.parameters(), options.lr)
+    course = Course(folder, {"state_dict": network}, optimizer, options.num_epochs, clip=CLIP, every=0, tensorboard=options.tensorboard)
+    course.best = float("inf")
+    if options.load and options.resume:
+        course.best = float(adopt(course, options.load, "state_dict")["err"])
+    elif options.load:
+        fill(network, checkpoint(options.load)["state_dict"], options.load)
+    elif options.resume:
+        course.resume(folder / "last.bin")
+        course.best = min(row["z"] for row in course.history)
+    return course
 
 
-def save(folder, network, optimizer, epoch, step, best, better):
-    """Write the author's checkpoint as last.pth.tar, and as best.pth.tar where it is that."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"module.{key}": value for key, value in network.state_dict().items()}
-    state = {"epoch": epoch, "lr": optimizer.param_groups[0]["lr"], "step": step, "state_dict": tensors, "err": float(best),
-             "optimizer": optimizer.state_dict()}
+def keep(course, network, steps):
+    """Write the author's checkpoint as last.pth.tar, and as best.pth.tar where the error in depth is the least so far."""
+    error = course.history[-1]["z"]
+    better, course.best = error < course.best, min(error, course.best)
+    state = {"epoch": course.epoch, "lr": course.lr, "step": steps, "state_dict": tensors(network), "err": course.best,
+             "optimizer": course.optimizer.state_dict()}
     for name in ("last", "best")[: 1 + better]:
-        torch.save(state, folder / "state.partial")
-        os.replace(folder / "state.partial", folder / f"{name}.pth.tar")
+        save(course.folder / f"{name}.pth.tar", state)
 
 
 def report(branch, network, data, device):

@@ -4,8 +4,6 @@ It learns where the root of a person is in the crop and by what factor it is far
 nearer than 1.5 m or beyond 7.5 m are left out. Snapshots are the authors' form. Moon et al., ICCV 2019, sections 4 and 5.
 """
 
-import torch
-
 from poses._posenet import RootNet
 from training import mppe, mppe_run
 from training.crops import RootSamples
@@ -33,7 +31,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     spatial, flat = mppe.training_sets(options)
     spatial = [reachable(persons) for persons in spatial]
-    torch.manual_seed(options.seed)
-    network = mppe.start(RootNet(**mppe.trunk(options)), options)
+    sizes = mppe.trunk(options)
     samples = [RootSamples(persons, options.input_size) for persons in spatial + flat]
-    mppe_run.train("rootnet", network, samples, tuple(sum(len(each) for each in group) for group in (spatial, flat)), loss, options)
+    counts = tuple(sum(len(each) for each in group) for group in (spatial, flat))
+    mppe_run.train(lambda: mppe.start(RootNet(**sizes), options), samples, counts, loss, options)

@@ -6,23 +6,26 @@ TRAIN.BATCH_SIZE for each process (the author's program takes TEST.BATCH_SIZE). 
 """
 
 import argparse
-import os
 import pathlib
 
 import numpy as np
 import torch
 
 from core.errors import InputError
-from core.geometry import mpjpe
 from core.networks import normalised
 from poses._senet import SENet
 from training import mppe, occlusion, senet_config
+from training.checkpoints import adopt, fill, tensors
+from training.course import Course, save
 from training.crops import Epoch
 from training.datasets import pose_pickles
+from training.evaluation.errors import mpjpe
 from training.figure_samples import FigureSamples, look, to_space, truth
-from training.fit import Fit, batches
-from training.loop import join_processes
+from training.journal import draw_curves
 from training.pose_losses import LOSSES, published
+from training.reading import Batches
+from training.seeds import begin
+from weights import checkpoint
 
 
 def main(argv=None):
@@ -32,33 +35,28 @@ def main(argv=None):
     parser.add_argument("--workers", type=int, help="processes that read pictures, instead of the file's WORKERS")
     parser.add_argument("--clip", type=float, help="largest norm of the gradient (the author does not clip)")
     parser.add_argument("--half", action="store_true", help="mixed precision (bfloat16)")
+    parser.add_argument("--tensorboard", action="store_true", help="log for TensorBoard, too")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     settings = senet_config.read(options.cfg)
-    data = settings["DATASET"]
+    loss, data, size = loss_of(settings), settings["DATASET"], settings["MODEL"]["IMAGE_SIZE"][0]
     train, valid = (pose_pickles.load(data["ROOT"], data[key]) for key in ("TRAIN_SET", "TEST_SET"))
     things = occlusion.load(data["VOC"]) if data["OCCLUSION"] else None
-    rank, _ = join_processes()
-    device, size = mppe.device_of(str(options.gpus or settings["GPUS"]), rank), settings["MODEL"]["IMAGE_SIZE"][0]
-    torch.manual_seed(options.seed)
-    network = build(settings).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), settings["TRAIN"]["LR"])
-    folder = senet_config.run_folder(settings)
-    first, best = begin(network, optimizer, settings, folder)
+    device, _ = begin(options.seed, str(mppe.device_of(str(options.gpus or settings["GPUS"]))))
+    network = build(settings).to(device)
+    course = start(network, settings, options)
     samples, workers = FigureSamples(train, size, things, data["Z_WEIGHT"]), settings["WORKERS"] if options.workers is None else options.workers
-    test, count = settings["TEST"]["BATCH_SIZE"], settings["TRAIN"]["BATCH_SIZE"]
-    fit = Fit(network, optimizer, loss_of(settings), options.clip, options.half)
-    for epoch in range(first, settings["TRAIN"]["END_EPOCH"]):
-        places = np.random.default_rng((options.seed, epoch, 0)).permutation(len(samples))
-        numbers = fit.epoch(batches(Epoch([samples], places, (options.seed, epoch, 1)), count, workers), rate(epoch, settings))
-        error = 1000 * mpjpe(to_space(look(network, valid, size, test, device), valid), truth(valid))
-        better, best = 200 - error >= best, max(best, 200 - error)
-        if rank == 0:
-            save(folder, network, optimizer, epoch + 1, best, better, settings)
-            print(f"senet epoch {epoch}/{settings['TRAIN']['END_EPOCH']} loss {numbers['loss']:.4f} MPJPE {error:.1f} mm", flush=True)
-    if rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(network.state_dict(), folder / "final_state.pth")
+    while not course.done:
+        epoch = Epoch([samples], np.random.default_rng((options.seed, course.epoch, 0)).permutation(len(samples)), (options.seed, course.epoch, 1))
+        means = course.train(Batches(epoch, settings["TRAIN"]["BATCH_SIZE"], device, workers), lambda batch: {"loss": loss(network, batch)})
+        means["MPJPE"] = 1000 * mpjpe(to_space(look(network, valid, size, settings["TEST"]["BATCH_SIZE"], device), valid), truth(valid))
+        course.finish(means)
+        if course.rank == 0:
+            keep(course, network, settings)
+            draw_curves(course.history, course.folder / "curves.png", ("loss",), "loss")
+            draw_curves(course.history, course.folder / "error.png", ("MPJPE",), "MPJPE, mm")
+    if course.rank == 0:
+        save(course.folder / "final_state.pth", network.state_dict())
 
 
 def build(settings):
@@ -74,30 +72,33 @@ def read(path, key):
     """A torch file. Raises InputError, which names the setting."""
     if not pathlib.Path(path).is_file():
         raise InputError(f"{key}: {path}: no such file; '' starts anew")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return checkpoint(path)
 
 
-def fill(network, state, path):
-    """Put tensors, with or without the author's `module.`, into a network. Raises InputError where they do not fit."""
-    try:
-        network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path}: not the weights of this network: {str(error).splitlines()[-1].strip()}") from error
+def start(network, settings, options):
+    """The Course, after MODEL.RESUME: a checkpoint to go on from, or weights to start with. The run's own checkpoint.pth.tar may be missing, then
+    this is its first run; beside it lies last.bin, which is the same with the states of all random generators."""
+    folder, train = senet_config.run_folder(settings), settings["TRAIN"]
+    optimizer = torch.optim.Adam(network.parameters(), train["LR"])
 
+    def after(epoch):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(epoch, settings)
 
-def begin(network, optimizer, settings, folder):
-    """(first epoch, best performance so far) after MODEL.RESUME: a checkpoint to go on from, or weights to start with. The run's own checkpoint
-    may be missing: then this is its first run."""
+    course = Course(folder, {"state_dict": network}, optimizer, train["END_EPOCH"], after=after, clip=options.clip, half=options.half, every=0,
+                    tensorboard=options.tensorboard)
+    course.epoch, course.best = train["BEGIN_EPOCH"], 0.0
     path = settings["MODEL"]["RESUME"]
-    if not path or not pathlib.Path(path).is_file() and pathlib.Path(path).resolve() == (folder / "checkpoint.pth.tar").resolve():
-        return settings["TRAIN"]["BEGIN_EPOCH"], 0.0
+    own = bool(path) and pathlib.Path(path).resolve() == (folder / "checkpoint.pth.tar").resolve()
+    if not path or own and not pathlib.Path(path).is_file():
+        return course
     state = read(path, "MODEL.RESUME")
     if "epoch" not in state:
         fill(network, state, path)
-        return settings["TRAIN"]["BEGIN_EPOCH"], 0.0
-    fill(network, state["state_dict"], path)
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["epoch"]), float(state["perf"])
+    else:
+        course.best = float(state["perf"])
+        course.resume(folder / "last.bin") if own and (folder / "last.bin").is_file() else adopt(course, path, "state_dict")
+    return course
 
 
 def loss_of(settings):
@@ -114,12 +115,12 @@ def rate(epoch, settings):
     return train["LR"] * train["LR_FACTOR"] ** sum(epoch >= step for step in train["LR_STEP"])
 
 
-def save(folder, network, optimizer, epoch, best, better, settings):
-    """Write the author's checkpoint, and the weights alone where they are the best so far."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"module.{key}": value for key, value in network.state_dict().items()}
+def keep(course, network, settings):
+    """Write the author's checkpoint, and the weights alone where the joints are the best so far."""
+    performance = 200 - course.history[-1]["MPJPE"]  # the author's measure: more is better
+    better, course.best = performance >= course.best, max(performance, course.best)
     name = f"{settings['MODEL']['NAME']}_{settings['MODEL']['EXTRA']['NET_TYPE']}"
-    state = {"epoch": epoch, "model": name, "state_dict": tensors, "perf": float(best), "optimizer": optimizer.state_dict()}
-    for file, value in (("checkpoint", state), ("model_best", tensors))[: 1 + better]:
-        torch.save(value, folder / f"{file}.partial")
-        os.replace(folder / f"{file}.partial", folder / f"{file}.pth.tar")
+    save(course.folder / "checkpoint.pth.tar", {"epoch": course.epoch, "model": name, "state_dict": tensors(network), "perf": float(course.best),
+                                                "optimizer": course.optimizer.state_dict()})
+    if better:
+        save(course.folder / "model_best.pth.tar", tensors(network))

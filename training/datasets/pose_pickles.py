@@ -1,7 +1,6 @@
 """The fifth system's pickles of Human3.6M: h36m/annot/{train,valid}_5hz.pkl, a list of people or {camera: list}, pictures relative to h36m/.
 
-Pickles can run programs: here they may hold numbers, text, lists and numpy arrays alone. Pixel centres are counted from 0; files are in
-millimetres, records in metres.
+Pixel centres are counted from 0; files are in millimetres, records in metres.
 """
 
 import os
@@ -13,7 +12,7 @@ import numpy as np
 
 from core.errors import InputError
 from core.skeletons import H36M17
-from training.datasets import mppe, mppe_human36m
+from training.datasets import mppe, mppe_human36m, pickles
 
 ORIGIN = "the author's links are empty; `python -m training.prepare h36m-images` makes it from the data set's videos"
 BODY = 2.0  # m, side of the square around the pelvis that is cut out
@@ -40,29 +39,11 @@ class Figures:
         return len(self.paths)
 
 
-class _Plain(pickle.Unpickler):
-    """Reads numbers, text, containers and numpy arrays; everything else is refused."""
-
-    ALLOWED = {"_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"}
-
-    def find_class(self, module, name):
-        if module.split(".")[0] == "numpy" and name in self.ALLOWED or (module, name) == ("_codecs", "encode"):
-            return super().find_class(module, name)
-        raise InputError(f"{self.path}: it holds {module}.{name}, expected numbers, text, lists and arrays alone")
-
-
 def read(path, origin=ORIGIN):
     """What a pickle of plain values holds. Raises InputError."""
-    path = pathlib.Path(path)
-    if not path.is_file():
+    if not pathlib.Path(path).is_file():
         raise InputError(f"{path}: no such file; {origin}")
-    try:
-        with path.open("rb") as file:
-            reader = _Plain(file)
-            reader.path = path
-            return reader.load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-        raise InputError(f"{path}: not a pickle: {error!r}") from error
+    return pickles.load(path)
 
 
 def load(root, name):

@@ -11,6 +11,7 @@ from poses._posenet import BODY, DEPTH, HALF_DEPTH, k_value
 from training import crops, mppe
 from training.datasets import mppe as files
 from training.datasets import mppe_coco, mppe_human36m, mppe_mupots
+from training.evaluation.errors import mpjpe
 
 NAMES = {"Human36M": "human36m", "MuPoTS": "mupots", "MSCOCO": "coco"}  # of the sets in the names of files
 
@@ -97,9 +98,9 @@ def roots(answers, persons, size):
     return to_space(to_pixels(answers[:, None, :2], persons, size), (answers[:, 2] * k)[:, None], persons)[:, 0]
 
 
-def by_action(values, actions):
-    """{action: mean of values (N,)}, in the published order, of the actions that are there."""
-    return {name: float(np.mean(values[actions == i])) for i, name in enumerate(mppe_human36m.ACTIONS) if (actions == i).any()}
+def by_action(found, truth, actions):
+    """{action: mean distance, mm} of (N, ..., 3) m, in the published order, of the actions (N,) that are there."""
+    return {name: 1000 * mpjpe(found[actions == i], truth[actions == i]) for i, name in enumerate(mppe_human36m.ACTIONS) if (actions == i).any()}
 
 
 def beside(rows):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from core.geometry import mpjpe, procrustes
+from core.geometry import procrustes
+from training.evaluation.errors import mpjpe
 
 FOURTEEN = [0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16]
 WITHIN = 0.150  # m

@@ -19,6 +19,7 @@ from training import mppe
 from training.datasets import mppe_human36m, mppe_mupots
 from training.evaluation import _people, mupots3d
 from training.evaluation._draw import people_in_space
+from training.evaluation.errors import mpjpe
 from training.evaluation.keypoints import oks_ap
 
 PUBLISHED = {(1, True): 34.0, (1, False): 35.2, (2, True): 53.3, (2, False): 54.4}  # mm by protocol and whether roots are true ones
@@ -58,16 +59,16 @@ def _human36m(persons, skeleton, points, joints, places, options):
     found, truth = joints - joints[:, :1], persons.space - persons.space[:, :1]
     if options.protocol == 1:
         found = procrustes(found, truth, scale=False)
-    error = 1000 * np.linalg.norm(found - truth, axis=2)[:, :17].mean(1)
-    saved = [{"image_id": int(number), "joint_cam": (pose[:17] * 1000).tolist(), "bbox": box.tolist(), "root_cam": (root * 1000).tolist()}
+    found, truth = found[:, :17], truth[:, :17]
+    saved = [{"image_id": int(number), "joint_cam": (pose * 1000).tolist(), "bbox": box.tolist(), "root_cam": (root * 1000).tolist()}
              for number, pose, box, root in zip(persons.image_ids, found, persons.boxes, persons.roots, strict=True)]
     result = places["result"] / "bbox_root_pose_human36m_output.json"
     result.write_text(json.dumps(saved))
     subjects = ", ".join(f"S{n}" for n in mppe_human36m.SUBJECTS[options.protocol]["test"])
     return "\n".join([f"Human3.6M, 3DMPPE's protocol {options.protocol}: {METRIC[options.protocol]}, 17 joints, subjects {subjects}, "
                       f"{'true' if options.use_gt_info else 'RootNet'} roots, mm",
-                      _people.beside([("all", error.mean(), PUBLISHED[options.protocol, options.use_gt_info])]),
-                      _people.beside([(name, value, None) for name, value in _people.by_action(error, persons.actions).items()]), str(result)])
+                      _people.beside([("all", 1000 * mpjpe(found, truth), PUBLISHED[options.protocol, options.use_gt_info])]),
+                      _people.beside([(name, value, None) for name, value in _people.by_action(found, truth, persons.actions).items()]), str(result)])
 
 
 def _mupots(persons, skeleton, points, joints, places, options):

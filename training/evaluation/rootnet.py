@@ -49,7 +49,7 @@ def _human36m(persons, found, options):
     truth = persons.space[:, persons.skeleton.root]
     subjects = ", ".join(f"S{n}" for n in mppe_human36m.SUBJECTS[options.protocol]["test"])
     figures, published = mrpe(found, truth), PUBLISHED if options.protocol == 2 else {}
-    actions = _people.by_action(np.linalg.norm(found - truth, axis=1) * 1000, persons.actions)
+    actions = _people.by_action(found, truth, persons.actions)
     return "\n".join([f"Human3.6M, 3DMPPE's protocol {options.protocol}, subjects {subjects}: mean root position error (MRPE), mm",
                       _people.beside([(name, value, published.get(name)) for name, value in figures.items()]),
                       _people.beside([(f"MRPE {name}", value, None) for name, value in actions.items()]),

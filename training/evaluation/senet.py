@@ -16,7 +16,7 @@ from poses._senet import senet_from_state
 from poses._volumes import fitted
 from training import mppe, senet_config
 from training.datasets import pose_pickles, refiner_pickles
-from training.datasets.mppe_human36m import ACTIONS
+from training.evaluation import _people
 from training.evaluation.figures import figures, lines
 from training.figure_samples import look, patch, to_space, truth
 
@@ -58,5 +58,4 @@ def refined(patches, upper, lower, device):
 
 def by_action(found, right, actions):
     """MPJPE of each action, in mm, as text."""
-    error = 1000 * np.linalg.norm(found - right, axis=-1).mean(1)
-    return "MPJPE: " + "  ".join(f"{name} {error[actions == i].mean():.1f}" for i, name in enumerate(ACTIONS) if (actions == i).any())
+    return "MPJPE: " + "  ".join(f"{name} {value:.1f}" for name, value in _people.by_action(found, right, actions).items())

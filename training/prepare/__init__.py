@@ -1,1 +1,1 @@
-"""Data sets in the forms that the trainers read: converted from what their makers give out, or made here."""
+"""Makes the files that `training/datasets` reads: from original archives, from our own pipeline, or written from free motion as a stand-in."""
