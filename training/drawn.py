@@ -19,7 +19,7 @@ from synthetic.shapes import KEY, KEYPOINTS, random_shape
 from training.synthetic import backdrop
 
 RATE = 50  # frames a second of a motion
-NEAR, FAR = 2.6, 6.0
+NEAREST = 3.2  # m from the camera to the middle of a group
 
 
 class Shot(NamedTuple):
@@ -63,6 +63,14 @@ def motion(number, seed, seconds):
     return stage.place(perform(shape, steps, RATE, style), np.zeros(2), rng.uniform(0, 2 * np.pi))
 
 
+def random_view(rng, width, height):
+    """(Camera, world_from_camera) from which a standing adult in the middle fills 40 to 75% of the picture's height."""
+    lens = Camera.from_fov(width, height, rng.uniform(35, 65), guessed=False)
+    distance, azimuth = max(NEAREST, 1.7 * lens.fy / (rng.uniform(0.4, 0.75) * height)), rng.uniform(0, 2 * np.pi)
+    place = np.array([distance * np.cos(azimuth), distance * np.sin(azimuth), np.clip(rng.normal(1.5, 0.4), 0.6, 2.6)])
+    return lens, stage.look_at(place, (0, 0, rng.uniform(0.8, 1.0)), rng.normal(0, 0.02))
+
+
 def group(rng, numbers, camera, pose, seconds=1.0):
     """Persons of `numbers` (of actors) side by side or behind each other, apart, each in view."""
     distance = np.linalg.norm(pose[:2, 3])
@@ -71,8 +79,8 @@ def group(rng, numbers, camera, pose, seconds=1.0):
     for number in numbers:
         points = motion(number, int(rng.integers(40)), seconds)
         for _ in range(20):
-            far = rng.uniform(-1.2, 0.7) if len(numbers) > 1 else rng.normal(0, 0.15)
-            reach = (distance - far) * camera.width / camera.fx * (0.32 if len(numbers) > 1 else 0.08)
+            far = rng.uniform(-1.2, 0.5) if len(numbers) > 1 else rng.normal(0, 0.15)
+            reach = (distance - far) * camera.width / camera.fx * (0.28 if len(numbers) > 1 else 0.08)
             spot = towards * far + aside * rng.uniform(-reach, reach)
             if all(np.linalg.norm(spot - other) > 0.75 for other, _ in chosen):
                 break
@@ -83,7 +91,7 @@ def group(rng, numbers, camera, pose, seconds=1.0):
 def random_shot(seed, numbers, size=(320, 240), index=0, camera=None):
     """The Shot of people `numbers` before a random camera, or (Camera, world_from_camera) `camera`; the same seed gives the same scene."""
     rng = np.random.default_rng((74, seed))
-    view = camera or stage.random_camera(rng, *size, NEAR, FAR)
+    view = camera or random_view(rng, *size)
     return shoot(group(rng, numbers, *view), *view, index, np.random.default_rng((75, seed, index)))
 
 

@@ -24,4 +24,4 @@ def main(argv=None):
     sizes = mppe.trunk(options)
     samples = [PoseSamples(persons, skeleton, options.input_size) for persons in spatial + flat]
     counts = tuple(sum(len(each) for each in group) for group in (spatial, flat))
-    mppe_run.train(lambda: mppe.start(PoseNet(len(skeleton), **sizes), options), samples, counts, loss, options)
+    return mppe_run.train(lambda: mppe.start(PoseNet(len(skeleton), **sizes), options), samples, counts, loss, options)

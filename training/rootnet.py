@@ -34,4 +34,4 @@ def main(argv=None):
     sizes = mppe.trunk(options)
     samples = [RootSamples(persons, options.input_size) for persons in spatial + flat]
     counts = tuple(sum(len(each) for each in group) for group in (spatial, flat))
-    mppe_run.train(lambda: mppe.start(RootNet(**sizes), options), samples, counts, loss, options)
+    return mppe_run.train(lambda: mppe.start(RootNet(**sizes), options), samples, counts, loss, options)

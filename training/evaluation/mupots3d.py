@@ -86,6 +86,11 @@ def score(images, annotations, found2d, found3d):
                 sequences.setdefault(sequence.rpartition("/")[2], []).append(errors(rows, points, poses, relative, matched))
             order = sorted(sequences, key=lambda name: int("".join(filter(str.isdigit, name)) or 0))
             table = {name: {"PCK": pck(all_ := np.concatenate(sequences[name])), "AUC": auc(all_)} for name in order}
-            means = {key: float(np.nanmean([row[key] for row in table.values()] or [np.nan])) for key in ("PCK", "AUC")}
-            tables[relative, matched] = table | {"all": means}
+            tables[relative, matched] = table | {"all": {key: _mean([row[key] for row in table.values()]) for key in ("PCK", "AUC")}}
     return tables
+
+
+def _mean(values):
+    """The mean of the sequences in which anybody counts."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")

@@ -74,7 +74,7 @@ def write_muco(root, options):
         lens = shot.camera
         images.append(_image(number, file, shot) | {"f": [lens.fx, lens.fy], "c": [lens.cx - 0.5, lens.cy - 0.5]})
         for row in range(len(shot.boxes)):
-            annotations.append({"id": len(annotations), "image_id": number, "bbox": _bbox(shot.boxes[row])} | _labels(shot, row, MUCO21))
+            annotations.append({"id": len(annotations) + 1, "image_id": number, "bbox": _bbox(shot.boxes[row])} | _labels(shot, row, MUCO21))
     _json(root / "MuCo" / "data" / "MuCo-3DHP.json", {"images": images, "annotations": annotations})
 
 
@@ -83,14 +83,14 @@ def write_mupots(root, options):
     folder, images, annotations, boxes = root / "MuPoTS" / "data", [], [], []
     for sequence in range(1, options.sequences + 1):
         rng = np.random.default_rng((85, options.seed, sequence))
-        view = stage.random_camera(rng, options.width, options.height, drawn.NEAR, drawn.FAR)
+        view = drawn.random_view(rng, options.width, options.height)
         cast = drawn.group(rng, [STRANGERS + 500 + 3 * sequence + k for k in range(2 + sequence % 2)], *view)
         for i in range(options.shots):
             shot = drawn.shoot(cast, *view, 10 * i, np.random.default_rng((86, options.seed, sequence, i)))
             number, file, lens = len(images), f"TS{sequence}/img_{i:06d}.jpg", shot.camera
             images.append(_image(number, file, shot) | {"intrinsic": [lens.fx, lens.fy, lens.cx - 0.5, lens.cy - 0.5]})
             for row in range(len(shot.boxes)):
-                annotations.append({"id": len(annotations), "image_id": number, "bbox": _bbox(shot.boxes[row]),
+                annotations.append({"id": len(annotations) + 1, "image_id": number, "bbox": _bbox(shot.boxes[row]),
                                     "is_valid": int(shot.visible[row].any())} | _labels(shot, row, MUPOTS17))
                 off = rng.normal(0, 0.01, 4) * np.tile(shot.boxes[row, 2:] - shot.boxes[row, :2], 2)
                 boxes.append({"image_id": number, "bbox": _bbox(shot.boxes[row] + off), "score": float(rng.uniform(0.6, 1))})
@@ -142,7 +142,7 @@ def _write_2d(path, rows, skeleton):
             flags = np.where(seen, 2, 0)
             keypoints = np.column_stack([points * seen[:, None], flags])
             box = _bbox(shot.boxes[row])
-            annotations.append({"id": len(annotations), "image_id": number, "bbox": box, "area": box[2] * box[3], "iscrowd": 0, "category_id": 1,
+            annotations.append({"id": len(annotations) + 1, "image_id": number, "bbox": box, "area": box[2] * box[3], "iscrowd": 0, "category_id": 1,
                                 "keypoints": [round(float(value), 3) for value in keypoints.ravel()], "num_keypoints": int(seen.sum())})
     category = {"id": 1, "name": "person", "keypoints": list(skeleton.joints), "skeleton": []}
     _json(path, {"images": images, "annotations": annotations, "categories": [category]})
