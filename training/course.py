@@ -35,14 +35,14 @@ class Course:
 
     `after(epoch)` is called at the start and after every epoch with the number of finished ones: it sets learning rates and the like.
     `clip` is the largest norm of the gradients; `half` computes in bfloat16 where that is safe; `every` n-th epoch has its own checkpoint
-    called `name`; `tensorboard` logs for TensorBoard too.
+    called `name`; `tensorboard` logs for TensorBoard too; `prefix` stands before the names of weights, "module." where the authors have it.
     """
 
     def __init__(self, folder, networks, optimizer, epochs, streams=None, after=None, clip=None, half=False, every=10, name="epoch_{}.bin",
-                 tensorboard=False):
+                 tensorboard=False, prefix=""):
         self.folder, self.networks, self.optimizer, self.epochs = pathlib.Path(folder), networks, optimizer, epochs
         self.streams, self.after, self.clip, self.half = streams or {}, after or (lambda epoch: None), clip, half
-        self.every, self.name = every, name
+        self.every, self.name, self.prefix = every, name, prefix
         self.rank, self.world = join_processes()
         self.device = next(self.trained[0].parameters()).device
         self.epoch, self.seconds, self.history = 0, 0.0, []
@@ -65,7 +65,7 @@ class Course:
     # ---- an epoch
 
     def train(self, batches, loss):
-        """One epoch; {name: mean over the samples} of what `loss(batch)` names. A batch is a tuple whose first part has a row for each sample."""
+        """One epoch; {name: mean over the samples} of what `loss(batch)` names. The first tensor in a batch (a tuple) has a row for each sample."""
         for network in self.trained:
             network.train()
         sums, count, begun = {}, 0, time.perf_counter()
@@ -73,9 +73,10 @@ class Course:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 values = loss(batch)
             self.step(values["loss"])
-            count += len(batch[0])
+            rows = samples(batch)
+            count += rows
             for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value.detach().double() * len(batch[0])
+                sums[name] = sums.get(name, 0.0) + value.detach().double() * rows
         self.seconds += time.perf_counter() - begun
         if not count:
             raise InputError("not one batch to train on: the data has fewer clips or frames than a batch needs")
@@ -124,7 +125,7 @@ class Course:
 
     def state(self):
         """The content of a checkpoint."""
-        networks = {key: network and network.state_dict() for key, network in self.networks.items()}
+        networks = {key: network and network.state_dict(prefix=self.prefix) for key, network in self.networks.items()}
         generators = {key: getattr(stream, "random", None) for key, stream in self.streams.items()}
         resume = {"streams": {key: stream.state() for key, stream in self.streams.items()}, "history": self.history, "seconds": self.seconds,
                   "generators": self._gathered(generators_state(self.device))}
@@ -161,6 +162,11 @@ class Course:
         if len(resume.get("generators", ())) == self.world:
             restore_generators(resume["generators"][self.rank], self.device)
         self.after(self.epoch)
+
+
+def samples(batch):
+    """Rows of the first tensor in nested tuples."""
+    return len(batch[0]) if isinstance(batch[0], torch.Tensor) else samples(batch[0])
 
 
 def bare(state, name):

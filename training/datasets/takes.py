@@ -20,6 +20,7 @@ ACTIONS = {"Directions": ("reach", "stand"), "Discussion": ("wave", "stand"), "E
 EVA_ACTIONS = {"Walking": ("walk", "walk"), "Jog": ("run", "run"), "ThrowCatch": ("reach", "kick"), "Gestures": ("wave", "stand"),
                "Box": ("lunge", "reach")}
 REACH = 2.6  # metres that a root may move in x and y: everybody stays before all cameras
+ADULT = 1.5  # metres that everybody is taller than, as in the data sets
 
 
 def takes(actions, subjects, numbers, frames, rate, folder=None, seed=0):
@@ -42,7 +43,8 @@ def takes(actions, subjects, numbers, frames, rate, folder=None, seed=0):
 def procedural(person, take, steps, frames, rate):
     """Motion (T, 21, 3) of a person (a tuple of numbers) who does the steps, in a way that `take` (another) decides."""
     rng = np.random.default_rng((7, *person))
-    shape, style = random_shape(rng), random_style(rng)
+    shape = next(shape for shape in iter(lambda: random_shape(rng), None) if shape.stature > ADULT)
+    style = random_style(rng)
     rng = np.random.default_rng((8, *person, *take))
     share = frames / rate / len(steps)
     plan = [Step(name, share, rng.normal(0, 40) + (45 * share if name in ("walk", "run") else 0)) for name in steps]

@@ -142,13 +142,20 @@ def chunk_rows(lengths, stride, mirror):
     return np.concatenate(parts) if parts else np.zeros((0, 4), int)
 
 
-def whole(clip, pad, shift=0, mirrors=None):
-    """(points (1 or 2, T + 2 pad, J, D), joints (1, T, K, 3) or None) of a clip for a network that sees `pad` frames on both sides.
+def padded(points, pad, shift=0):
+    """A clip's points (T, J, D) as a batch of one (1, T + 2 pad, J, D) for a network that sees `pad` frames on both sides: the ends are repeated."""
+    return torch.from_numpy(np.pad(points, ((pad + shift, pad - shift), (0, 0), (0, 0)), "edge"))[None]
 
-    The ends are repeated; with `mirrors` a second row is the mirror image.
-    """
-    points = torch.from_numpy(np.pad(clip.points, ((pad + shift, pad - shift), (0, 0), (0, 0)), "edge"))[None]
+
+def whole(clip, pad, shift=0, mirrors=None):
+    """(points (1 or 2, T + 2 pad, J, D), joints (1, T, K, 3) or None) of a clip, padded; with `mirrors` a second row is the mirror image."""
+    points = padded(clip.points, pad, shift)
     joints = None if clip.joints is None else torch.from_numpy(clip.joints)[None]
     if mirrors:
         points = torch.cat([points, mirrored(points, list(mirrors.points))])
     return points, joints
+
+
+def rooted(joints):
+    """Joints (..., K, 3) with joint 0 at zero instead of at its place in the camera's axes."""
+    return torch.cat([torch.zeros_like(joints[..., :1, :]), joints[..., 1:, :]], -2)

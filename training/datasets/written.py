@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from core.skeletons import COCO17, H36M17, HUMANEVA15, MPII16
-from training.datasets import keypoints
+from training.datasets import keypoints, visibility
 from training.datasets.human36m import RECORDED
 from training.datasets.humaneva import cameras as humaneva_cameras
 from training.datasets.rigs import FACTS, pixels, project, rig, to_camera
@@ -24,13 +24,14 @@ EVA_LENS = np.array([2.6, 2.6, 0, 0, 0, 0, 0, 0, 0], np.float32)  # HumanEva's l
 # Each kind of detections: joints, spread of its errors in px of a picture 1,000 px wide, and whether it has scores.
 KINDS = {"gt": (H36M17, 0, False), "cpn_ft_h36m_dbb": (H36M17, 5, False), "detectron_ft_h36m": (H36M17, 6, False),
          "detectron_pt_coco": (COCO17, 7, True), "sh_ft_h36m": (MPII16, 8, False), "sh_pt_mpii": (MPII16, 10, False)}
+SEEN = "cpn_ft_h36m_dbb"  # whose joints the visibility scores of Anatomy3D are about
 LAYOUT = {H36M17: "h36m", COCO17: "coco", MPII16: "mpii", HUMANEVA15: "humaneva15"}
 
 
 def write_h36m(folder, kinds=tuple(KINDS), frames=400, subjects=SUBJECTS, actions=tuple(ACTIONS), mocap=None, seed=0):
-    """`data_3d_h36m.npz` and a 2D file of every kind; two takes of each action of `frames` frames. `mocap` is a folder of motion capture.
+    """`data_3d_h36m.npz`, a 2D file of every kind, `score.pkl` beside CPN's; two takes of each action of `frames` frames.
 
-    Raises InputError where that is not there.
+    `mocap` is a folder of motion capture. Raises InputError where that is not there.
     """
     rate, folder = FACTS["h36m"]["fps"], pathlib.Path(folder)
     motion = takes({name: ACTIONS[name] for name in actions}, subjects, ("", " 1"), frames, rate, mocap, seed)
@@ -73,22 +74,29 @@ def write_custom(folder, kind="walker", frames=300, mocap=None, seed=0):
 
 def _write_points(path, motion, cameras, kind, exact, seed):
     rng = np.random.default_rng((10, list(KINDS).index(kind), seed))
-    points = {subject: {action: views(world, cameras[subject], kind, rng, exact) for action, world in takes_.items()}
-              for subject, takes_ in motion.items()}
+    seen = {subject: {action: views(world, cameras[subject], kind, rng, exact) for action, world in takes_.items()}
+            for subject, takes_ in motion.items()}
+    if kind == SEEN:
+        scores = {visibility.name(subject, action, index): view[..., 2] for subject, actions in seen.items() for action, views_ in actions.items()
+                  for index, view in enumerate(views_)}
+        visibility.write(path.with_name("score.pkl"), scores)
+    numbers = 3 if KINDS[kind][2] else 2
+    points = {subject: {action: [view[..., :numbers] for view in views_] for action, views_ in actions.items()} for subject, actions in seen.items()}
     layout = LAYOUT[exact if kind == "gt" else KINDS[kind][0]]
     keypoints.write(path, points, keypoints.LAYOUTS[layout], named=kind != "gt" and not kind.startswith("sh_"))
 
 
 def views(world, cameras, kind, rng, exact=H36M17):
-    """The 2D of one take (T, 21, 3) m for each camera: [(T, J, 2 or 3) float32 px]; `exact` is the skeleton of "gt"."""
-    skeleton, spread, scored = KINDS[kind]
+    """The 2D of one take (T, 21, 3) m for each camera: [(T, J, 3) float32: px and score]; `exact` is the skeleton of "gt"."""
+    skeleton, spread, _ = KINDS[kind]
     points = joints_of(world, exact if kind == "gt" else skeleton)
     made = []
     for camera in cameras:
         seen = screened(points, camera)
+        scores = np.ones(seen.shape[:2])
         if spread:
             seen, scores = observed(seen, spread * camera.width / 1000, rng)
-        made.append((np.concatenate([seen, scores[..., None]], -1) if scored else seen).astype(np.float32))
+        made.append(np.concatenate([seen, scores[..., None]], -1).astype(np.float32))
     return made
 
 

@@ -5,4 +5,4 @@ import sys
 from training.dispatch import run
 
 if __name__ == "__main__":
-    sys.exit(run("training.prepare", "training.prepare", [name.replace("-", "_") for name in sys.argv[1:2]] + sys.argv[2:]))
+    sys.exit(run("training.prepare", "training.prepare", [arg.replace("-", "_") for arg in sys.argv[1:2]] + sys.argv[2:]))
