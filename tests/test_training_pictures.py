@@ -19,6 +19,7 @@ from training import mppe, posenet, refiner, rootnet, senet, senet_config
 from training.datasets import mppe as files
 from training.evaluation import demo
 from training.evaluation import posenet as posenet_test
+from training.evaluation import refiner as refiner_test
 from training.evaluation import rootnet as rootnet_test
 from training.evaluation import senet as senet_test
 
@@ -163,8 +164,9 @@ def test_roots_of_human36m_and_coco(muco_run, picture_sets, capsys):
 
 
 @pytest.mark.parametrize(("flags", "says"), [
-    (["--trainset_3d", "LSP"], "there are Human36M, MuCo"), (["--trainset_3d", ""], "at least one set with depth"), (["--gpu", "x"], "expected 0, 0,1"),
-    (["--input_size", "100"], "multiple of 32"), (["--init", "nothing.pth"], "no such file"), (["--continue"], "epochs there: none")])
+    (["--trainset_3d", "LSP"], "there are Human36M, MuCo"), (["--trainset_3d", ""], "at least one set with depth"),
+    (["--gpu", "x"], "expected 0, 0,1"), (["--input_size", "100"], "multiple of 32"), (["--init", "nothing.pth"], "no such file"),
+    (["--continue"], "epochs there: none")])
 def test_faults_of_flags_are_one_line(places, tmp_path, flags, says):
     with pytest.raises(InputError, match=says) as error:
         posenet.main([*SMALL, *places[:-1], str(tmp_path), *flags])
@@ -283,6 +285,9 @@ def test_eval_py_cfg_eval_yaml(senet_run, refiner_run, picture_sets, tmp_path, c
     text = capsys.readouterr().out
     assert all(word in text for word in ("pose network", "with refiner", "Directions", "47.3", "PCK150"))
     assert len(refiner.refiner_pickles.load(tmp_path / "valid.pkl")) == 8
+    refiner_test.main(["--data", str(picture_sets.parent / "refiner" / "data"), "--output", str(refiner_run)])
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("pose network", "gcn", "linear", "both"))
 
 
 def test_settings_are_checked(tmp_path):

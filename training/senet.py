@@ -87,7 +87,7 @@ def start(network, settings, options):
 
     course = Course(folder, {"state_dict": network}, optimizer, train["END_EPOCH"], after=after, clip=options.clip, half=options.half, every=0,
                     tensorboard=options.tensorboard)
-    course.epoch, course.best = train["BEGIN_EPOCH"], 0.0
+    course.epoch, course.best = train["BEGIN_EPOCH"], -float("inf")
     path = settings["MODEL"]["RESUME"]
     own = bool(path) and pathlib.Path(path).resolve() == (folder / "checkpoint.pth.tar").resolve()
     if not path or own and not pathlib.Path(path).is_file():
