@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from benchmarks._plain_batches import plain_batches
+from core import geometry
 from core.errors import InputError
+from core.records import Camera
 from core.skeletons import H36M17, HUMANEVA15
 from tests import lifting_data
 from training.datasets import keypoints, pickles, rigs, takes, written
@@ -45,6 +47,26 @@ def test_exact_2d_is_the_projection_of_the_3d(data):
     lens = torch.from_numpy(clip.camera.lens).expand(len(joints), 9)
     np.testing.assert_allclose(rigs.project(torch.from_numpy(joints), lens).numpy(), clip.points, atol=2e-6)
     assert clip.index == 2 and clip.camera.name == "58860488" and clip.kind == "Walking" and clip.joints.shape[1] == len(H36M17)
+
+
+def test_a_lens_without_tangential_numbers_is_the_common_one():
+    lens = rigs.rig("h36m")["S1"][0].lens.copy()
+    lens[7:] = 0
+    points = np.random.default_rng(2).uniform([-1, -1, 3], [1, 1, 6], (8, 17, 3)).astype(np.float32)
+    camera = Camera(1000, 1002, *(lens[:2] * 500), *rigs.pixels(lens[2:4], rigs.video_camera("", 1000, 1002)), (*lens[4:6], 0, 0, lens[6]))
+    own = rigs.project(torch.from_numpy(points), torch.from_numpy(lens).expand(8, 9)).numpy()
+    np.testing.assert_allclose(rigs.pixels(own, camera), geometry.project(points, camera), atol=1e-3)
+    flat = rigs.project_linear(torch.from_numpy(points), torch.from_numpy(lens).expand(8, 9)).numpy()
+    np.testing.assert_allclose(flat, points[..., :2] / points[..., 2:] * lens[:2] + lens[2:4], atol=1e-6)
+
+
+def test_a_camera_turns_there_and_back():
+    camera, world = rigs.rig("h36m")["S9"][1], np.random.default_rng(2).normal(size=(4, 17, 3)).astype(np.float32)
+    inside = rigs.to_camera(world, camera)
+    np.testing.assert_allclose(rigs.to_world(inside, camera), world, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(inside, axis=-1), np.linalg.norm(world - camera.place, axis=-1), rtol=1e-5)
+    up = rigs.to_camera(camera.place + np.array([[0, 0, 1]], np.float32), camera)[0]
+    assert up[1] < -0.9  # the world's up is up in the picture
 
 
 def test_people_stand_before_all_cameras_upright(data):

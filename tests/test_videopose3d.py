@@ -16,7 +16,7 @@ from lifters._tcn import TemporalModel
 from tests import checkpoints, lifting_data
 from training import semisupervised, videopose3d
 from training.dispatch import commands
-from training.evaluation import panels
+from training.evaluation import errors, panels
 from training.evaluation import videopose3d as scores
 from training.evaluation.errors import Table
 
@@ -147,6 +147,29 @@ def test_the_strided_twin_learns_what_the_dilated_network_learns():
         found.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
     torch.testing.assert_close(*found, atol=1e-6, rtol=1e-4)
     assert F.cosine_similarity(*found, dim=0) > 0.9999
+
+
+def test_errors_forgive_what_they_should():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(5, 17, 3))
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    turn *= np.linalg.det(turn)
+    assert errors.mpjpe(truth + [3, 0, 4], truth) == pytest.approx(5)
+    assert errors.pa_mpjpe(1.7 * truth @ turn + 2, truth) == pytest.approx(0, abs=1e-12) and errors.pa_mpjpe(truth * [-1, 1, 1], truth) > 0.3
+    assert errors.n_mpjpe(0.4 * truth, truth) == pytest.approx(0, abs=1e-12) and errors.n_mpjpe(truth + 1, truth) > 0.3
+    assert errors.mpjve(truth + 9, truth) == pytest.approx(0, abs=1e-12) and errors.mpjve(truth[:1], truth[:1]) == 0
+    assert errors.mpjve(truth + np.arange(5)[:, None, None] * [0.1, 0, 0], truth) == pytest.approx(0.1)
+
+
+def test_rate_and_momentum_fall_as_published():
+    options = videopose3d.arguments(["-e", "10"])
+    network, seen = TemporalModel((3, 3), 4), []
+    optimizer = torch.optim.Adam(network.parameters(), 1.0)
+    after = videopose3d.schedule(optimizer, [network], options)
+    for epoch in (0, 1, 5, 10):
+        after(epoch)
+        seen.append((optimizer.param_groups[0]["lr"], network.layers_bn[1].momentum))
+    assert seen == [pytest.approx((1e-3 * 0.95**e, 0.1 * 0.01 ** (e / 10))) for e in (0, 1, 5, 10)]
 
 
 def test_an_action_counts_by_its_frames_and_all_actions_alike():
