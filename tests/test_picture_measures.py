@@ -9,9 +9,10 @@ from poses._posenet import DEPTH
 from training import crops
 from training.evaluation import mupots3d
 from training.evaluation.figures import figures
-from training.evaluation.keypoints import oks_ap, pckh
+from training.evaluation.keypoints import head_sizes, oks_ap, pckh
 from training.evaluation.roots import ap_root, median_share, mrpe
 from training.pose_losses import location_loss, pose_loss, published, refiner_loss, root_loss
+from training.reading import Share
 
 # ---- losses
 
@@ -176,9 +177,20 @@ def test_pckh():
     found, visible = truth + (4, 0), np.ones((2, 16), bool)
     found[0, 0] += 2
     visible[1, 1] = False
-    share, each = pckh(found, truth, visible)
+    share, each = pckh(found, truth, visible, head_sizes(truth, visible))
     assert share == pytest.approx(100 * 30 / 31) and each[0] == 50 and each[1] == 100
-    assert pckh(found, truth, visible, size=np.array([30.0, 5.0]))[0] == pytest.approx(100 * 16 / 31)
+    assert pckh(found, truth, visible, np.array([30.0, 5.0]))[0] == pytest.approx(100 * 16 / 31)
+
+
+def test_heads_that_are_not_seen_do_not_count():
+    truth, visible = np.ones((1, 16, 2)), np.ones((1, 16), bool)
+    visible[0, MPII16.index("head")] = False
+    assert np.isnan(head_sizes(truth, visible)).all() and np.isnan(pckh(truth, truth, visible, head_sizes(truth, visible))[0])
+
+
+def test_processes_share_an_epoch():
+    parts = [list(Share(7, rank, 3)) for rank in range(3)]
+    assert {len(part) for part in parts} == {3} and set(sum(parts, [])) == set(range(7)) and sum(parts, []).count(0) == 2
 
 
 def test_oks_ap(picture_sets):

@@ -161,6 +161,8 @@ def test_roots_of_human36m_and_coco(muco_run, picture_sets, capsys):
     posenet_test.main([*flags, "--testset", "MSCOCO", "--vis", "0"])
     assert "over 12 of 17 joints" in capsys.readouterr().out
     assert (muco_run / "output-posenet" / "result" / "preds_3d_kpt_coco.mat").is_file()
+    posenet_test.main([*flags, "--testset", "MPII"])
+    assert "PCKh@0.5 over 15 of 16 joints" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("flags", "says"), [

@@ -10,9 +10,11 @@ import numpy as np
 
 from core.geometry import project
 from core.records import Camera
-from core.skeletons import BODY21, COCO17, H36M17, MPII16, MUCO21, MUPOTS17, conversion
+from core.skeletons import BODY21, H36M17, MPII16, MUCO21, MUPOTS17, conversion
 from synthetic import stage
+from synthetic.bodies import Body
 from synthetic.kinematics import Step, perform
+from synthetic.looks import random_look
 from synthetic.motions import ACTIONS, random_style
 from synthetic.scenes import Person, Scene
 from synthetic.shapes import KEY, KEYPOINTS, random_shape
@@ -49,8 +51,7 @@ def actor(number):
     """(Body, its Shape, its style) of a person."""
     rng = np.random.default_rng((71, number))
     shape = random_shape(rng)
-    body = stage.random_body(np.random.default_rng((72, number)))
-    return type(body)(shape, stage.random_look(rng)), shape, random_style(rng)
+    return Body(shape, random_look(rng)), shape, random_style(rng)
 
 
 @functools.lru_cache(256)
@@ -122,10 +123,8 @@ def pixels(keypoints, skeleton, camera):
 
 def seen(shot, row, skeleton):
     """Which joints (J,) of a set can be seen; those that no joint of body21 is the same as are taken to be seen inside the picture."""
-    inside = ((pixels(shot.keypoints[row], skeleton, shot.camera) >= 0)
-              & (pixels(shot.keypoints[row], skeleton, shot.camera) < (shot.camera.width, shot.camera.height))).all(1)
+    points = pixels(shot.keypoints[row], skeleton, shot.camera)
+    inside = ((points >= 0) & (points < (shot.camera.width, shot.camera.height))).all(1)
     known = np.array([shot.visible[row, BODY21.index(name)] if name in BODY21.joints else True for name in skeleton.joints])
     return inside & known
 
-
-__all__ = ["COCO17", "Shot", "actor", "group", "joints_of", "motion", "pixels", "random_shot", "seen", "shoot"]

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import sys
 
 import numpy as np
 import torch
@@ -58,10 +59,14 @@ def gpus(text):
 
 
 def device_of(text):
-    """The device of this process among the cards named; the processor where the machine has none. With several cards start one process for each:
-    `python -m torch.distributed.run --nproc-per-node 2 -m training ...`. Raises InputError."""
+    """The device of this process among the cards named; the processor where the machine has none. A process uses one card: of several it says how
+    to start one for each. Raises InputError."""
     cards = gpus(text)
-    return pick_device(f"cuda:{cards[int(os.environ.get('LOCAL_RANK', 0)) % len(cards)]}") if torch.cuda.is_available() else torch.device("cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if len(cards) > 1 and "LOCAL_RANK" not in os.environ:
+        print(f"card {cards[0]} alone; all {len(cards)}: python -m torch.distributed.run --nproc-per-node {len(cards)} -m training ...", file=sys.stderr)
+    return pick_device(f"cuda:{cards[int(os.environ.get('LOCAL_RANK', 0)) % len(cards)]}")
 
 
 def training_sets(options):

@@ -29,14 +29,20 @@ def train(build, samples, counts, loss, options):
     if options.resume:
         last = places["log"] / "last.bin"
         course.resume(last) if last.is_file() else adopt(course, mppe.snapshot(places["model_dump"]), "network", done=1)
+        if not (places["model_dump"] / f"snapshot_{course.epoch - 1}.pth.tar").is_file():
+            keep(course, places)  # it was killed between its own state and the snapshot
     epoch_of = mppe.epochs_of(samples, counts, options.seed)
     while not course.done:
-        number = course.epoch
-        means = course.train(Batches(epoch_of(number), options.batch_size, device, options.num_thread), lambda batch: {"loss": loss(network, batch)})
-        if course.rank == 0:
-            snapshot = {"epoch": number, "network": tensors(network), "optimizer": optimizer.state_dict()}
-            save(places["model_dump"] / f"snapshot_{number}.pth.tar", snapshot)
-        course.finish(means)
-        if course.rank == 0:
-            draw_curves(course.history, places["log"] / "curves.png", ("loss",), "loss")
+        batches = Batches(epoch_of(course.epoch), options.batch_size, device, options.num_thread)
+        course.finish(course.train(batches, lambda batch: {"loss": loss(network, batch)}))
+        keep(course, places)
     return course
+
+
+def keep(course, places):
+    """Write the snapshot of the last finished epoch, as the authors count from 0, and the curves."""
+    if course.rank == 0:
+        number, network = course.epoch - 1, course.networks["network"]
+        snapshot = {"epoch": number, "network": tensors(network), "optimizer": course.optimizer.state_dict()}
+        save(places["model_dump"] / f"snapshot_{number}.pth.tar", snapshot)
+        draw_curves(course.history, places["log"] / "curves.png", ("loss",), "loss")

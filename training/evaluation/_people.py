@@ -10,22 +10,22 @@ from core.errors import InputError
 from poses._posenet import BODY, DEPTH, HALF_DEPTH, k_value
 from training import crops, mppe
 from training.datasets import mppe as files
-from training.datasets import mppe_coco, mppe_human36m, mppe_mupots
+from training.datasets import mppe_coco, mppe_human36m, mppe_mpii, mppe_mupots
 from training.evaluation.errors import mpjpe
 
-NAMES = {"Human36M": "human36m", "MuPoTS": "mupots", "MSCOCO": "coco"}  # of the sets in the names of files
+NAMES = {"Human36M": "human36m", "MuPoTS": "mupots", "MSCOCO": "coco", "MPII": "mpii"}  # of the sets in the names of files
 
 
-def parser(prog, text):
+def parser(prog, text, sets=tuple(NAMES)):
     """The flags of test.py and, under its authors' names, what they change in config.py."""
     found = argparse.ArgumentParser(prog=prog, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = found.add_argument
     add("--gpu", default="0", help="graphics card; on a machine without any the processor works")
     add("--test_epoch", type=int, help="of the snapshot in output/model_dump (the last)")
     add("--checkpoint", help="a snapshot elsewhere, or the name of known weights")
-    add("--testset", choices=tuple(NAMES), default="Human36M")
+    add("--testset", choices=sets, default="Human36M")
     add("--protocol", type=int, choices=(1, 2), default=2, help="of Human3.6M, as 3DMPPE numbers them: 1 tests on S11, 2 on S9 and S11")
-    add("--data", default="data", help="folder with Human36M, MuPoTS, MSCOCO")
+    add("--data", default="data", help="folder with the sets")
     add("--output", default="output", help="folder of log, model_dump, result and vis")
     add("--input_size", type=int, default=256, help="side of the crops, px")
     add("--test_batch_size", type=int, default=32)
@@ -49,6 +49,8 @@ def persons_of(options, boxes=None):
     """Persons of the test set; `boxes` are rows of a file of boxes, None for the true ones."""
     if options.testset == "Human36M":
         return mppe_human36m.load(options.data, "test", options.protocol, boxes)
+    if options.testset == "MPII":
+        return mppe_mpii.load(options.data, "valid")
     return {"MuPoTS": mppe_mupots, "MSCOCO": mppe_coco}[options.testset].load(options.data, "test", boxes)
 
 

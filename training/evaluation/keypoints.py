@@ -11,14 +11,16 @@ from core.skeletons import COCO17, MPII16
 HEAD = MPII16.indices("neck", "head")
 
 
-def pckh(found, truth, visible, size=None, within=0.5):
-    """(percent over all joints, percent of each joint (J,)) of points (N, J, 2) px nearer than `within` of the head's size; visible (N, J).
+def head_sizes(truth, visible):
+    """The lengths (N,) px from upper neck to head top of MPII's 16 joints (N, 16, 2), NaN where one is not seen.
 
-    size (N,): the published head size, 0.6 of the diagonal of the head's box; by default the length from upper neck to head top of MPII's 16.
+    They stand for the published size, 0.6 of the diagonal of the head's box, which 3DMPPE's files do not hold.
     """
-    if size is None:
-        known = visible[:, HEAD].all(1)
-        size = np.where(known, np.linalg.norm(truth[:, HEAD[0], :2] - truth[:, HEAD[1], :2], axis=1), np.nan)
+    return np.where(visible[:, HEAD].all(1), np.linalg.norm(truth[:, HEAD[0], :2] - truth[:, HEAD[1], :2], axis=1), np.nan)
+
+
+def pckh(found, truth, visible, size, within=0.5):
+    """(percent over all joints, percent of each joint (J,)) of points (N, J, 2) px nearer than `within` of the head's size (N,); visible (N, J)."""
     counted = visible & (size > 0)[:, None]
     with np.errstate(invalid="ignore"):
         right = (np.linalg.norm(found[..., :2] - truth[..., :2], axis=2) <= within * size[:, None]) & counted

@@ -1,8 +1,8 @@
 """PoseNet by its authors' protocols: `python -m training.evaluate posenet --gpu 0-1 --test_epoch 20 [--testset MuPoTS]`.
 
 Human3.6M in 3DMPPE's numbering: protocol 1 is PA-MPJPE (without scaling) on S11, protocol 2 MPJPE on S9 and S11. MuPoTS-3D: 3D-PCK and AUC,
-relative and absolute, of all and of matched people, each sequence. MSCOCO: OKS-AP over the joints that the network has (pycocotools). Written:
-bbox_root_pose_human36m_output.json, preds_2d_kpt_<set>.mat, preds_3d_kpt_<set>.mat (mm), pictures in output/vis. Moon et al., ICCV 2019.
+relative and absolute, of all and of matched people, each sequence. MSCOCO: OKS-AP over the joints that the network has (pycocotools). MPII: PCKh.
+Written: bbox_root_pose_human36m_output.json, preds_2d_kpt_<set>.mat, preds_3d_kpt_<set>.mat (mm), pictures in output/vis. Moon et al., ICCV 2019.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.io import savemat
 
 from core.geometry import procrustes
-from core.skeletons import COCO17, MUPOTS17
+from core.skeletons import COCO17, MPII16, MUPOTS17
 from poses._posenet import JOINT_SETS, posenet_from_state
 from poses._volumes import fitted
 from training import mppe
@@ -20,7 +20,7 @@ from training.datasets import mppe_human36m, mppe_mupots
 from training.evaluation import _people, mupots3d
 from training.evaluation._draw import people_in_space
 from training.evaluation.errors import mpjpe
-from training.evaluation.keypoints import oks_ap
+from training.evaluation.keypoints import head_sizes, oks_ap, pckh
 
 PUBLISHED = {(1, True): 34.0, (1, False): 35.2, (2, True): 53.3, (2, False): 54.4}  # mm by protocol and whether roots are true ones
 PUBLISHED_PCK = {(True, False): 81.8, (True, True): 82.5}  # percent: relative, of all and of matched people
@@ -38,12 +38,13 @@ def main(argv=None):
     network = fitted(posenet_from_state, path, device)
     _people.need(network.joints in JOINT_SETS, f"{path}: a network of {network.joints} joints is none of 3DMPPE's sets")
     skeleton = JOINT_SETS[network.joints]
-    true = options.use_gt_info and options.testset != "MSCOCO"
+    true = options.testset == "MPII" or options.use_gt_info and options.testset != "MSCOCO"
     persons = _people.persons_of(options, None if true else _people.boxes_file(options, "bbox_root"))
     cells = _people.look(network, persons, options.input_size, options.test_batch_size, device,
                          (lambda found: unmirrored(found, skeleton, options.input_size)) if options.flip_test else None)
     points, joints = _people.poses(cells, persons, options.input_size)
-    print({"Human36M": _human36m, "MuPoTS": _mupots, "MSCOCO": _coco}[options.testset](persons, skeleton, points, joints, places, options))
+    measure = {"Human36M": _human36m, "MuPoTS": _mupots, "MSCOCO": _coco, "MPII": _mpii}[options.testset]
+    print(measure(persons, skeleton, points, joints, places, options))
     draw(persons, skeleton, points, joints, places["vis"], options.vis)
 
 
@@ -100,6 +101,17 @@ def _coco(persons, skeleton, points, joints, places, options):
                       _people.beside([(name, value, None) for name, value in figures.items()])])
 
 
+def _mpii(persons, skeleton, points, joints, places, options):
+    shared = [name for name in MPII16.joints if name in skeleton.joints]
+    placed, visible = np.zeros((len(points), 16, 2)), np.zeros((len(points), 16), bool)
+    for name in shared:
+        row = MPII16.index(name)
+        placed[:, row], visible[:, row] = points[:, skeleton.joints.index(name)], persons.visible[:, row]
+    share, each = pckh(placed, persons.points, visible, head_sizes(persons.points, persons.visible))
+    lines = [("all", share, None)] + [(name, each[MPII16.index(name)], None) for name in shared]
+    return f"MPII, annotations/valid.json: PCKh@0.5 over {len(shared)} of 16 joints, head length from neck to top, percent\n" + _people.beside(lines)
+
+
 def save(persons, points, joints, folder, name):
     """Write preds_2d_kpt_<name>.mat (px) and preds_3d_kpt_<name>.mat (mm, camera axes); both as {picture: (M, J, 2 or 3)}."""
     found = {}, {}
@@ -121,4 +133,5 @@ def draw(persons, skeleton, points, joints, folder, count):
         rows.setdefault(path, []).append(row)
     for path, each in list(rows.items())[:count]:
         name = f"{pathlib.Path(path).parent.name}_{pathlib.Path(path).stem}.png"
-        people_in_space(folder / name, path, skeleton, points[each], joints[each])
+        if np.isfinite(joints[each]).all():  # MPII knows no distances
+            people_in_space(folder / name, path, skeleton, points[each], joints[each])

@@ -21,7 +21,7 @@ PUBLISHED_AP = 31.0  # percent
 
 
 def main(argv=None):
-    parser = _people.parser("python -m training.evaluate rootnet", __doc__)
+    parser = _people.parser("python -m training.evaluate rootnet", __doc__, ("Human36M", "MuPoTS", "MSCOCO"))
     parser.add_argument("--use_gt_bbox", type=_people.switch, default=True, help="false: the boxes of bbox/bbox_<set>_output.json")
     options = parser.parse_args(argv)
     path, places = _people.checkpoint(options)

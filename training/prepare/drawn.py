@@ -5,6 +5,7 @@ pictures is known exactly: boxes, joints, depth, lenses. People of test sets are
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 
@@ -26,22 +27,21 @@ STRANGERS = 100_000  # actors from here on are in test sets alone
 
 def write_human36m(root, options):
     """Each subject in some actions before four cameras; of training subjects every fifth frame, of the others every 64th."""
-    folder = root / "Human36M"
-    numbers = iter(range(1, 1 << 30))
+    folder, numbers = root / "Human36M", itertools.count(1)
     for subject in SUBJECTS[1]["train"] + SUBJECTS[1]["test"]:
         rng = np.random.default_rng((80, options.seed, subject))
         views = [_view(rng, angle, options.width, options.height) for angle in (0.4, 1.9, 3.5, 5.0)]
-        every = EVERY["test" if subject in TESTED else "train"]
+        every, number_of = EVERY["test" if subject in TESTED else "train"], 1000 + subject + (STRANGERS if subject in TESTED else 0)
         images, annotations, joints = [], [], {}
         for action in range(2, 2 + options.actions):
-            moves = drawn.motion(1000 + subject + (STRANGERS if subject in TESTED else 0), action, options.frames * every / drawn.RATE)
+            moves = near(drawn.motion(number_of, action, options.frames * every / drawn.RATE))
+            person = drawn.Person(drawn.actor(number_of)[0], moves)
             frames = range(0, len(moves), every)[: options.frames]
             world = drawn.joints_of(moves, H36M17) * 1000
             joints[str(action)] = {"1": {str(i): _rounded(world[i]) for i in frames}}
             for camera, view in enumerate(views, 1):
                 name = f"s_{subject:02d}_act_{action:02d}_subact_01_ca_{camera:02d}"
                 for i in frames:
-                    person = drawn.Person(drawn.actor(1000 + subject + (STRANGERS if subject in TESTED else 0))[0], moves)
                     shot = drawn.shoot([person], *view, i, np.random.default_rng((81, options.seed, subject, action, camera, i)))
                     number, file = next(numbers), f"{name}/{name}_{i + 1:06d}.jpg"
                     images.append(_image(number, file, shot) | {"subject": subject, "action_name": f"act{action}", "action_idx": action,
@@ -55,9 +55,10 @@ def write_human36m(root, options):
 
 
 def write_mpii(root, options):
-    """One or two people a picture, joints in the picture."""
-    rows = _crowd(root / "MPII", options, "images", 82, 2)
-    _write_2d(root / "MPII" / "annotations" / "train.json", rows, MPII16)
+    """One or two people a picture, joints in the picture; the validation pictures are of others."""
+    for name, folder, start in (("train", "images", 0), ("valid", "images/valid", STRANGERS)):
+        rows = _crowd(root / "MPII", options, folder, 82, 2, start)
+        _write_2d(root / "MPII" / "annotations" / f"{name}.json", rows, MPII16)
 
 
 def write_mscoco(root, options):
@@ -111,6 +112,15 @@ WRITERS = {"Human36M": write_human36m, "MPII": write_mpii, "MSCOCO": write_mscoc
 
 
 # ---- pieces
+
+
+def near(points, reach=1.2):
+    """Key points (T, 27, 3) m whose pelvis stays within `reach` of the middle: in sight of all cameras of the studio."""
+    away = points[:, drawn.KEY["pelvis"], :2]
+    far = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+    moved = points.copy()
+    moved[..., :2] -= (away * np.maximum(1 - reach / far, 0))[:, None]
+    return moved
 
 
 def _view(rng, angle, width, height):
