@@ -12,7 +12,7 @@ from training.evaluation.figures import figures
 from training.evaluation.keypoints import head_sizes, oks_ap, pckh
 from training.evaluation.roots import ap_root, median_share, mrpe
 from training.pose_losses import location_loss, pose_loss, published, refiner_loss, root_loss
-from training.reading import Share
+from training.reading import Batches, Share
 
 # ---- losses
 
@@ -191,6 +191,12 @@ def test_heads_that_are_not_seen_do_not_count():
 def test_processes_share_an_epoch():
     parts = [list(Share(7, rank, 3)) for rank in range(3)]
     assert {len(part) for part in parts} == {3} and set(sum(parts, [])) == set(range(7)) and sum(parts, []).count(0) == 2
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(9, [4, 4]), (10, [4, 4, 2]), (1, [1]), (8, [4, 4])])
+def test_a_last_batch_of_one_is_left_out(count, sizes):
+    batches = Batches(torch.utils.data.TensorDataset(torch.arange(count)), 4, torch.device("cpu"))
+    assert [len(batch[0]) for batch in batches] == sizes and len(batches) == len(sizes)
 
 
 def test_oks_ap(picture_sets):

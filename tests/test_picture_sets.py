@@ -107,6 +107,8 @@ def test_a_box_that_is_not_square_is_not_rootnets():
 
 
 def test_unknown_set():
+    with pytest.raises(InputError, match="--actions 16: expected 1 to 15"):
+        drawn.main(["--actions", "16"])
     with pytest.raises(InputError, match="no set 'LSP'"):
         drawn.main(["--sets", "LSP"])
 

@@ -15,6 +15,9 @@ import yaml
 from scipy.io import loadmat
 
 from core.errors import InputError
+from core.skeletons import H36M17, H36M18
+from poses import posenet as posenet_part
+from poses import senet as senet_part
 from training import mppe, posenet, refiner, rootnet, senet, senet_config
 from training.datasets import mppe as files
 from training.evaluation import demo
@@ -65,6 +68,7 @@ def test_train_py_gpu_0_1(posenet_run):
     assert state.keys() == {"epoch", "network", "optimizer"} and all(key.startswith("module.") for key in state["network"])
     assert state["network"]["module.head.final_layer.weight"].shape[0] == 18 * 64
     assert (posenet_run / "log" / "log.csv").is_file() and (posenet_run / "log" / "curves.png").is_file()
+    assert posenet_part.build(weights=posenet_run / "model_dump" / "snapshot_0.pth.tar", device="cpu").skeleton == H36M18  # the application takes it
 
 
 def test_train_py_gpu_0_1_continue(posenet_run, places, tmp_path):
@@ -287,6 +291,8 @@ def test_eval_py_cfg_eval_yaml(senet_run, refiner_run, picture_sets, tmp_path, c
     text = capsys.readouterr().out
     assert all(word in text for word in ("pose network", "with refiner", "Directions", "47.3", "PCK150"))
     assert len(refiner.refiner_pickles.load(tmp_path / "valid.pkl")) == 8
+    part = senet_part.build(weights=weights, refine=[branches["RESUME_GCN"], branches["RESUME_REF"]], device="cpu")  # the application takes them
+    assert part.skeleton == H36M17 and part.refiner is not None
     refiner_test.main(["--data", str(picture_sets.parent / "refiner" / "data"), "--output", str(refiner_run)])
     text = capsys.readouterr().out
     assert all(name in text for name in ("pose network", "gcn", "linear", "both"))

@@ -65,7 +65,8 @@ def device_of(text):
     if not torch.cuda.is_available():
         return torch.device("cpu")
     if len(cards) > 1 and "LOCAL_RANK" not in os.environ:
-        print(f"card {cards[0]} alone; all {len(cards)}: python -m torch.distributed.run --nproc-per-node {len(cards)} -m training ...", file=sys.stderr)
+        launcher = f"python -m torch.distributed.run --nproc-per-node {len(cards)} -m training ..."
+        print(f"card {cards[0]} alone; all {len(cards)} by {launcher}", file=sys.stderr)
     return pick_device(f"cuda:{cards[int(os.environ.get('LOCAL_RANK', 0)) % len(cards)]}")
 
 

@@ -1,5 +1,7 @@
 """Batches of samples that are read from files: in the order of an epoch, this process' share of them, on the training device."""
 
+import itertools
+
 from torch.utils.data import DataLoader, Sampler
 
 from training.loop import join_processes
@@ -19,14 +21,18 @@ class Share(Sampler):
 
 
 class Batches:
-    """Lists of tensors on `device`, `size` samples each; `workers` processes read."""
+    """Lists of tensors on `device`, `size` samples each; `workers` processes read.
+
+    A last batch of one sample is left out where there are others: batch normalisation cannot learn from it.
+    """
 
     def __init__(self, samples, size, device, workers=0):
-        self.loader = DataLoader(samples, size, sampler=Share(len(samples), *join_processes()), num_workers=workers)
-        self.device = device
+        share = Share(len(samples), *join_processes())
+        self.loader, self.device = DataLoader(samples, size, sampler=share, num_workers=workers), device
+        self.count = max(1, len(share) // size + (len(share) % size > 1))
 
     def __len__(self):
-        return len(self.loader)
+        return self.count
 
     def __iter__(self):
-        return ([each.to(self.device) for each in batch] for batch in self.loader)
+        return ([each.to(self.device) for each in batch] for batch in itertools.islice(self.loader, self.count))

@@ -61,7 +61,7 @@ def main(argv=None):
 
 
 def run(branch, options):
-    """Train or test a branch; the figures of the last test."""
+    """Train or test a branch; the figures of the last test, None where there was nothing left to train."""
     device, _ = begin(options.seed, str(mppe.device_of(options.gpu)))
     network = SemGCN(PARENTS, 3, 3, options.hidden, 4, GROUPS) if branch == "gcn" else LinearModel(48, 48, options.linear_size, slope=LEAK)
     network = network.to(device)
@@ -72,7 +72,7 @@ def run(branch, options):
         return report(branch, network, valid, device)
     train = refiner_pickles.load(pathlib.Path(options.data) / "train.pkl")
     parts = [torch.from_numpy(np.float32(value)) for value in (train.patch, train.own * 1000, train.truth * 1000)]
-    course = start(network, folder, options)
+    course, found = start(network, folder, options), None
     while not course.done:
         order = torch.from_numpy(np.random.default_rng((options.seed, course.epoch)).permutation(len(train)))
         loader = Batches(TensorDataset(*(part[order] for part in parts)), options.batch_size, device)

@@ -12,6 +12,7 @@ from core.skeletons import H36M17
 from synthetic import stage
 from training import drawn
 from training.datasets import refiner_pickles
+from training.datasets.mppe_human36m import ACTIONS
 from training.datasets.pose_pickles import BODY, SUBJECTS
 
 OFF, SHRUNK, SHIFT = (2.5, 2.5, 9.0), 0.75, 6.0  # px of the crop of 256: noise of each joint in x, y, z; depth is shrunk, and bent by the height
@@ -77,5 +78,5 @@ def _guesses(subject, action, options, seconds=2.0):
     patch = patch + rng.normal(0, OFF, patch.shape)
     z = patch[..., 2:] / 256 * BODY + pelvis[..., 2:]
     own = np.concatenate([((patch[..., :2] / 256 - 0.5) * side + middle - (lens.cx, lens.cy)) / (lens.fx, lens.fy) * z, z], -1)
-    names = tuple(f"s_{subject:02d}_act_{action:02d}_subact_01_ca_01_{i:06d}" for i in range(len(space)))
+    names = tuple(f"s_{subject:02d}_act_{2 + (action - 2) % len(ACTIONS):02d}_subact_01_ca_01_{i:06d}" for i in range(len(space)))
     return refiner_pickles.Guesses(names, patch, own - own[:, :1], space - pelvis)

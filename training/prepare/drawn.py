@@ -18,7 +18,7 @@ from core.skeletons import COCO17, H36M17, MPII16, MUCO21, MUPOTS17
 from synthetic import stage
 from training import drawn
 from training.datasets import pose_pickles
-from training.datasets.mppe_human36m import EVERY, SUBJECTS
+from training.datasets.mppe_human36m import ACTIONS, EVERY, SUBJECTS
 from training.prepare import _stand_ins as stand_ins
 
 TESTED = (9, 11)  # of Human3.6M's subjects
@@ -208,6 +208,9 @@ def main(argv=None):
     parser.add_argument("--sequences", type=int, default=20, help="of MuPoTS")
     parser.add_argument("--shots", type=int, default=3, help="pictures of each sequence of MuPoTS")
     options = parser.parse_args(argv)
+    for flag, most in (("actions", len(ACTIONS)), ("frames", 1000), ("pictures", 100_000), ("sequences", 20), ("shots", 1000)):
+        if not 1 <= getattr(options, flag) <= most:
+            raise InputError(f"--{flag} {getattr(options, flag)}: expected 1 to {most}")
     for name in options.sets.split(","):
         if name not in WRITERS:
             raise InputError(f"no set '{name}'; there are: {', '.join(WRITERS)}")
