@@ -49,10 +49,13 @@ def _sided(skeleton, joint):
     return joint in skeleton.left or joint in skeleton.right
 
 
-def moved(skeleton):
-    """How each joint moves with a bone that grows in its own direction: (bones, J) of 0, 1, and -1 where the bone's vector points inwards."""
+def moved(skeleton, pairs=None):
+    """How each joint moves with a bone that grows in its own direction: (bones, J) of 0, 1, and -1 where the bone's vector points inwards.
+
+    `pairs` are the bones in another order than that of `bones`.
+    """
     table = torch.zeros(len(skeleton) - 1, len(skeleton))
-    for row, (a, b) in enumerate(bones(skeleton)):
+    for row, (a, b) in enumerate(pairs or bones(skeleton)):
         outwards = skeleton.parents[a] == b
         table[row, _chain(a if outwards else b, skeleton.parents)] = 1.0 if outwards else -1.0
     return table
@@ -80,7 +83,7 @@ def directions(pose, pairs):
     return torch.nn.functional.normalize(vectors(pose, pairs), dim=-1, eps=0.0)
 
 
-def lengthened(pose, growth, skeleton):
+def lengthened(pose, growth, skeleton, pairs=None):
     """The pose with each bone longer by growth (..., bones), its direction kept: what hangs on it moves along."""
-    step = growth[..., None] * directions(pose, bones(skeleton))
-    return pose + moved(skeleton).to(pose).T @ step
+    step = growth[..., None] * directions(pose, pairs or bones(skeleton))
+    return pose + moved(skeleton, pairs).to(pose).T @ step

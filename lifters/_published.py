@@ -85,6 +85,10 @@ class Published:
             return self._answer([], [])
         return self._answer([self._track(read)], [camera] * len(read))
 
+    def lift(self, read):
+        """The network's own answer (T, J, 3) m to a track as it reads it, (T, J, F) float32 in the units of `screen`: joint 0 is not put to zero."""
+        return self._track(read).cpu().numpy()
+
     def _checked(self, windows, cameras):
         windows = np.asarray(windows, np.float32)
         if windows.shape[1:] != (self.receptive_field, len(self.skeleton_in), 3) or len(windows) != len(cameras):

@@ -50,6 +50,19 @@ def join_processes():
     return distributed.get_rank(), distributed.get_world_size()
 
 
+def average_gradients(parameters, number=0.0):
+    """Average the gradients, and a number, over all processes, so that they stay in step; the number."""
+    if not distributed.is_initialized():
+        return number
+    weights = [p for p in parameters if p.grad is not None]
+    flat = torch.cat([p.grad.flatten() for p in weights] + [torch.tensor([number], device=weights[0].device)])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for p, mean in zip(weights, flat[:-1].split([p.numel() for p in weights]), strict=True):
+        p.grad.copy_(mean.view_as(p))
+    return float(flat[-1])
+
+
 class Run:
     """One training: model, averaged model, optimiser, and how far it is. The budget is a number of epochs or of minutes of training.
 
@@ -96,8 +109,7 @@ class Run:
                 value = loss(self.model, batch)
             self.optimizer.zero_grad()
             value.backward()
-            self.seconds = before + time.perf_counter() - begun
-            self._share()
+            self.seconds = average_gradients(self.model.parameters(), before + time.perf_counter() - begun)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
             self.optimizer.step()
             self.average.update(self.model)
@@ -106,18 +118,6 @@ class Run:
                 break
         self.epoch += 1
         return float(total) / (i + 1)
-
-    def _share(self):
-        """Average the gradients, and the clock, over all processes, so that they stay in step."""
-        if not distributed.is_initialized():
-            return
-        weights = [p for p in self.model.parameters() if p.grad is not None]
-        flat = torch.cat([p.grad.flatten() for p in weights] + [torch.tensor([self.seconds], device=self.device)])
-        distributed.all_reduce(flat)
-        flat /= distributed.get_world_size()
-        for p, mean in zip(weights, flat[:-1].split([p.numel() for p in weights]), strict=True):
-            p.grad.copy_(mean.view_as(p))
-        self.seconds = float(flat[-1])
 
     @property
     def done(self):

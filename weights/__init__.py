@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from core.errors import InputError
 from weights._files import find, kept_in, manifest
 
-__all__ = ["kept_in", "load", "load_strict", "manifest", "parts", "resolve", "save"]
+__all__ = ["checkpoint", "kept_in", "load", "load_strict", "manifest", "parts", "resolve", "save"]
 
 STATES = ("state_dict", "model_pos", "network", "net_dict", "model")  # under these the published checkpoints keep their tensors, in this order
 
@@ -103,13 +103,22 @@ def _allowed():
             (multi._reconstruct, "numpy.core.multiarray._reconstruct"), (multi.scalar, "numpy.core.multiarray.scalar")]
 
 
-def _read_torch(path, part):
+def checkpoint(path):
+    """All that a torch checkpoint holds, on the CPU: networks, optimiser, numbers, numpy generators. Nothing in the file is executed.
+
+    Raises InputError for a file that is missing, broken, or that needs more than that to be read.
+    """
+    if not pathlib.Path(path).is_file():
+        raise InputError(f"no checkpoint {path}")
     try:
         with torch.serialization.safe_globals(_allowed()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read as a checkpoint: {type(error).__name__} {str(error).partition(chr(10))[0]}") from error
-    return _pick(content, part, path)
+
+
+def _read_torch(path, part):
+    return _pick(checkpoint(path), part, path)
 
 
 def _tensors(value):
