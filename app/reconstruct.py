@@ -10,6 +10,8 @@ import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
 from app.causal import skeleton_of
+from app.ends import end_in_space
+from app.join import part_of
 from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
@@ -21,6 +23,7 @@ from lifters.none import NoLifter
 
 JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz; of joints that are known for sure
 LEAST_TRUST = 0.03  # of a joint in its own path: at it the cutoff is 2.5 Hz
+END = 2.0  # s of a track that are reconstructed to see how it ends
 
 
 class _Lift(NamedTuple):
@@ -41,9 +44,25 @@ def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height
     skeleton = skeleton_of(lifter, skeleton2d)
     placed = {}
     for number, track in tracks.items():
-        lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
-        placed[number] = _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
+        placed[number] = _reconstructed(track, camera, lifter, skeleton2d, skeleton, smooth, height)
     return Motion(info, camera, upright(placed.values(), skeleton2d, skeleton), skeleton2d, skeleton, placed)
+
+
+def ends_in_space(camera, lifter, skeleton2d):
+    """in_space(track, side) of `join.join_tracks`: the End of a track of `motion.assemble`, from its last or first seconds."""
+    skeleton = skeleton_of(lifter, skeleton2d)
+    bones = np.array(skeleton.bones)
+
+    def end(track, side):
+        near = part_of(track, np.abs(track.times - track.times[side]) <= END)
+        return end_in_space(_reconstructed(near, camera, lifter, skeleton2d, skeleton, True, None), side, camera, bones)
+
+    return end
+
+
+def _reconstructed(track, camera, lifter, skeleton2d, skeleton, smooth, height):
+    lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
+    return _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
 
 
 def upright(tracks, skeleton2d, skeleton3d):
