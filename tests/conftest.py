@@ -72,3 +72,11 @@ def passer_by(tmp_path_factory):
 def empty_room(tmp_path_factory):
     at = person()
     return write_clip(tmp_path_factory.mktemp("clips") / "empty.mp4", [at(2000)] * 12)
+
+
+@pytest.fixture(scope="session")
+def picture_sets(tmp_path_factory):
+    """The folder `data` with drawn people in the files of Human3.6M, MPII, MSCOCO, MuCo, MuPoTS and VOC 2012."""
+    from tests import pictures
+
+    return pictures.write(tmp_path_factory.mktemp("sets"))

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import lifters.rie
+from core.normal import mirrored
 from core.skeletons import H36M17, HUMANEVA15
-from lifters._normal import mirrored
 from lifters._rie import RieModel
 from tests import bones_data, checkpoints
 from tests.conftest import write_clip
