@@ -34,18 +34,18 @@ class Rows(NamedTuple):
     depth: np.ndarray
 
 
-def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None):
+def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None, in_space=None):
     """The tracks {id: Track} of an iterable of Observations (core.records), one for every processed frame in order, also where nobody is seen.
 
     Tracks that are nobody or double another person are dropped. join: broken tracks of a person become one, under the earlier number. fill: rows
     for gaps shorter than a second. min_seconds: people seen for less are left out (in videos of less than twice that, for less than half the
-    video). max_people: only the most visible are kept.
+    video). max_people: only the most visible are kept. in_space: what joins them in space too (join.py).
     Root-relative 3D and the root's depth are taken over where the pose network gave them, else NaN.
     """
     rows, timeline, features = _gather(observations)
     tracks = drop_doubles(track for track in map(clean, _split(rows, features)) if track.scores.mean() >= GHOST)
     if join:
-        tracks = join_tracks(tracks, info.width, info.height)
+        tracks = join_tracks(tracks, info.width, info.height, in_space)
     if min_seconds:
         step = _step(timeline[1], info)
         least = min(min_seconds, len(timeline[1]) * step / 2)

@@ -16,7 +16,7 @@ from app.motion import assemble, numbered, select
 from app.passes import draw, observe
 from app.past import reconstruct_causal
 from app.perceive import build_parts
-from app.reconstruct import reconstruct
+from app.reconstruct import ends_in_space, reconstruct
 from app.settings import Settings
 from app.stats import Stages
 from app.writer import check_output
@@ -127,7 +127,8 @@ def motion_of(log, info, camera, settings, made):
     """The Motion of a log of observations: with past and future, or by the live rules."""
     if settings.causal:
         return reconstruct_causal(log.read(), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
-    tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people)
+    tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people,
+                      in_space=ends_in_space(camera, made.lifter, made.pose.skeleton))
     return reconstruct(numbered(tracks), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
 from app.causal import skeleton_of
+from app.ends import end_in_space
+from app.join import part_of
 from app.motion import GAP
 from app.smooth import butterworth, interpolate, spline
 from app.world import evidence, world_matrix
@@ -19,7 +21,9 @@ from core.records import Motion
 from core.skeletons import convert
 from lifters.none import NoLifter
 
-JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz
+JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz; of joints that are known for sure
+LEAST_TRUST = 0.03  # of a joint in its own path: at it the cutoff is 2.5 Hz
+END = 2.0  # s of a track that are reconstructed to see how it ends
 
 
 class _Lift(NamedTuple):
@@ -40,9 +44,25 @@ def reconstruct(tracks, info, camera, lifter, skeleton2d, *, smooth=True, height
     skeleton = skeleton_of(lifter, skeleton2d)
     placed = {}
     for number, track in tracks.items():
-        lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
-        placed[number] = _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
+        placed[number] = _reconstructed(track, camera, lifter, skeleton2d, skeleton, smooth, height)
     return Motion(info, camera, upright(placed.values(), skeleton2d, skeleton), skeleton2d, skeleton, placed)
+
+
+def ends_in_space(camera, lifter, skeleton2d):
+    """in_space(track, side) of `join.join_tracks`: the End of a track of `motion.assemble`, from its last or first seconds."""
+    skeleton = skeleton_of(lifter, skeleton2d)
+    bones = np.array(skeleton.bones)
+
+    def end(track, side):
+        near = part_of(track, np.abs(track.times - track.times[side]) <= END)
+        return end_in_space(_reconstructed(near, camera, lifter, skeleton2d, skeleton, True, None), side, camera, bones)
+
+    return end
+
+
+def _reconstructed(track, camera, lifter, skeleton2d, skeleton, smooth, height):
+    lift = _taken_over(track, skeleton) if isinstance(lifter, NoLifter) else _lift_track(track, camera, lifter, skeleton2d)
+    return _place(track, lift, camera, skeleton2d, skeleton, smooth, height)
 
 
 def upright(tracks, skeleton2d, skeleton3d):
@@ -106,7 +126,7 @@ def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     if not np.isfinite(joints).all((1, 2)).any():
         return replace(track, joints3d=np.full(joints.shape, np.nan), root=np.full((len(track), 3), np.nan))
     if smooth:
-        joints = _smoothed(joints, track.times, parts)
+        joints = _smoothed(joints, lift.weights, track.times, parts)
     whole = np.isfinite(joints).all((1, 2))
     lengths = bone_lengths(joints[whole], skeleton, track.observed[whole])
     joints = with_bones(joints, skeleton, lengths)
@@ -118,12 +138,14 @@ def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     return replace(track, joints3d=joints, root=root)
 
 
-def _smoothed(joints, times, parts):
-    """Joints (T, J, 3) low-passed within each stretch; one joint at a time, to bound the memory of long videos."""
-    smooth = np.empty_like(joints)
+def _smoothed(joints, weights, times, parts):
+    """Joints (T, J, 3) smoothed within each stretch, leaning on the frames of more weight (T, J), and the more so the less a joint is known."""
+    smooth = joints.copy()
     for part in parts:
         for joint in range(joints.shape[1]):
-            smooth[part, joint] = butterworth(joints[part, joint], times[part], JOINTS_CUTOFF)
+            trust = np.clip(weights[part, joint], LEAST_TRUST, 1)
+            curve = spline(joints[part, joint], trust, times[part], JOINTS_CUTOFF * np.median(trust) ** 0.25)
+            smooth[part, joint] = np.where(np.isfinite(joints[part, joint]), curve, np.nan)
     return smooth
 
 

@@ -54,24 +54,25 @@ def _bridged(flat, times, missing):
 
 
 def spline(values, weights, times, cutoff):
-    """Values (T,) smoothed by the least bent curve through them: half the amplitude is left at `cutoff` Hz where weights (T,) are at their median.
+    """Values (T, ...) smoothed by the least bent curve through them: half of it is left at `cutoff` Hz where weights (T,) are at their median.
 
     A value of weight 0 (it may be NaN) is bridged. Discretised smoothing spline on uneven times: sum of weight x (curve - value)^2 x time step plus
     the integral of the squared second derivative, divided by (2 pi cutoff)^4. Whittaker, "On a new method of graduation", 1923.
     """
-    weights = np.where(np.isfinite(values), weights, 0.0)
-    if len(values) < 3 or not weights.any():
+    flat = np.asarray(values, np.float64).reshape(len(values), -1)
+    weights = np.where(np.isfinite(flat).all(1), weights, 0.0)
+    if len(flat) < 3 or not weights.any():
         return values
     trust = np.clip(weights / np.median(weights[weights > 0]), 0, 10) * np.gradient(times) + 1e-9
     left, right = np.diff(times)[:-1], np.diff(times)[1:]
     share = np.sqrt((left + right) / 2) * 2 / (left + right) / (2 * np.pi * cutoff) ** 2
     bend = np.stack([share / left, -share * (1 / left + 1 / right), share / right])  # rows act on frames i, i + 1, i + 2
-    band = np.zeros((3, len(values)))
+    band = np.zeros((3, len(flat)))
     band[0] = trust
     for shift in range(3):
         for row in range(3 - shift):
             band[shift, row : row + bend.shape[1]] += bend[row] * bend[row + shift]
-    return solveh_banded(band, trust * np.nan_to_num(values), lower=True)
+    return solveh_banded(band, trust[:, None] * np.nan_to_num(flat), lower=True).reshape(np.shape(values))
 
 
 def hampel(points, floor, half=2, threshold=4.0, chunk=2048):

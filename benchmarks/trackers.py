@@ -16,7 +16,7 @@ from core.records import Detections
 from trackers import sort
 from trackers._camera import CameraMotion
 
-FRAMES = 60
+FRAMES, WARM = 150, 105  # galleries of looks are full after 100 frames
 
 
 def walk(count, frames=FRAMES, looks=False, seed=0):
@@ -30,7 +30,7 @@ def walk(count, frames=FRAMES, looks=False, seed=0):
         yield Detections(boxes, np.full(count, 0.97), features if looks else None)
 
 
-def per_frame(step, scene, warm=5):
+def per_frame(step, scene, warm=WARM):
     """Milliseconds a frame of step(index, detections) after the first `warm` frames."""
     scene = list(scene)
     for i in range(warm):

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from core.errors import InputError
+from core.normal import mirrored
 from core.protocols import Lifted
 from core.skeletons import COCO17, H36M16, H36M17, HUMANEVA15
-from lifters._normal import mirrored
 
 WINDOWS = 64  # at once: bounds the memory of wide networks
 SKELETONS = {skeleton.name: skeleton for skeleton in (COCO17, H36M17, H36M16, HUMANEVA15)}

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from core import geometry
+from core.normal import normal_form, turn_back
 from core.protocols import Lifted
 from core.skeletons import H36M16
-from lifters._normal import normal_form, turn_back
 from lifters._published import Published, held, screen
 
 SPAN = 0.206  # mean distance of the joints from the root, in half picture widths, of the bodies that they learned from

@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
-from core import geometry
+from core import geometry, normal
 from core.errors import InputError
 from core.networks import pick_device
+from core.normal import mirrored
 from core.protocols import Lifted
 from core.skeletons import BODY21
-from lifters import _normal
-from lifters._normal import mirrored
 from lifters._published import SKELETONS, Published, named, window_index
 from lifters._tcn import Stream, from_state, widths
 from weights import load, load_strict, resolve
@@ -22,7 +21,7 @@ OUTPUTS = {len(SKELETONS[name]): name for name in ("h36m17", "h36m16", "humaneva
 
 
 class ViewRay:
-    """The bundled lifters: body21 in and out by the normal form of _normal.py, metres of a body of `height`, expected error of each joint."""
+    """The bundled lifters: body21 in and out by the normal form of normal.py, metres of a body of `height`, expected error of each joint."""
 
     fps_range = (24, 60)
     skeleton_in = skeleton_out = BODY21
@@ -61,10 +60,10 @@ class ViewRay:
 
     def _lift(self, plane, scores):
         target = self.receptive_field - 1 if self.causal else self.receptive_field // 2
-        x, turn = _normal.normal_form(plane, scores, BODY21.root, target)
+        x, turn = normal.normal_form(plane, scores, BODY21.root, target)
         y = self._averaged(x)
-        joints = _normal.turn_back(y[..., :3] - y[:, BODY21.root, None, :3], turn) * self.zoom
-        sigma = y[..., 3].clamp(*_normal.LOG_SIGMA).exp() * self.zoom
+        joints = normal.turn_back(y[..., :3] - y[:, BODY21.root, None, :3], turn) * self.zoom
+        sigma = y[..., 3].clamp(*normal.LOG_SIGMA).exp() * self.zoom
         sigma[:, BODY21.root] = 0
         return joints, sigma
 

@@ -5,10 +5,12 @@ import torch
 from scipy.special import expit, logit
 from torch import nn
 
+from core.errors import InputError
 from core.geometry import apply_affine, crop_matrix, invert_affine, warp
 from core.networks import MobileUNet, fuse, pick_device, to_tensor
 from core.records import Poses
 from core.skeletons import BODY21
+from poses import _depth
 from weights import load, load_strict, resolve
 
 STRIDE = 4
@@ -59,54 +61,63 @@ class Body21:
 
     skeleton = BODY21
 
-    def __init__(self, model, header, flip, upright, batch, device, half):
-        self.model, self.flip, self.upright, self.batch, self.device, self.half = model, flip, upright, batch, device, half
+    def __init__(self, model, header, flip, upright, batch, device, half, depth=False):
+        self.model, self.flip, self.upright, self.batch, self.device, self.half, self.depth = model, flip, upright, batch, device, half, depth
         self.size = tuple(int(n) for n in header["size"].split("x"))
         self.scale = float(header["scale"])
         self.slope, self.offset = (float(n) for n in header["calibration"].split(","))
 
     def __call__(self, images, boxes, cameras=None):
-        """The poses in boxes (N, 4) px of each RGB picture, one `Poses` a picture; rows are the boxes. Cameras are not used."""
+        """The poses in boxes (N, 4) px of each RGB picture, one `Poses` a picture; rows are the boxes. Cameras are for 3D alone."""
         boxes = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
         owner = np.repeat(np.arange(len(images)), [len(b) for b in boxes])
         flat = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
-        points, scores = self._look(images, owner, flat, np.zeros(len(flat)))
+        points, scores, depth = self._look(images, owner, flat, np.zeros(len(flat)))
         if self.upright:
-            self._turn(images, owner, flat, points, scores)
-        return [Poses(BODY21, points[owner == i], scores[owner == i]) for i in range(len(images))]
+            self._turn(images, owner, flat, points, scores, depth)
+        relative = [_depth.relative(points[owner == i], scores[owner == i], depth[owner == i], cameras[i]) if self.depth else None
+                    for i in range(len(images))]
+        return [Poses(BODY21, points[owner == i], scores[owner == i], each) for i, each in enumerate(relative)]
 
-    def _turn(self, images, owner, boxes, points, scores):
+    def _turn(self, images, owner, boxes, points, scores, depth):
         """Look again, turned by quarters, at people who were hard to read, and keep what is clearly clearer; changes the arrays."""
         hard = np.flatnonzero(scores.mean(1) < HARD)
         for turn in TURNS if len(hard) else ():
-            again, sure = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
+            again, sure, far = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
             better = sure.mean(1) > scores[hard].mean(1) + CLEARER
-            points[hard[better]], scores[hard[better]] = again[better], sure[better]
+            points[hard[better]], scores[hard[better]], depth[hard[better]] = again[better], sure[better], far[better]
 
     def _look(self, images, owner, boxes, turns):
-        """Points (N, 21, 2) in picture px and scores (N, 21) of the boxes (N, 4) of pictures `owner` (N,), each turned by `turns` (N,) radians."""
-        points, scores = np.zeros((len(boxes), len(BODY21), 2), np.float32), np.zeros((len(boxes), len(BODY21)), np.float32)
+        """Points (N, 21, 2) px, scores and depth (N, 21) of the boxes (N, 4) of pictures `owner` (N,), each turned by `turns` (N,) radians."""
+        points, scores, depth = (np.zeros((len(boxes), len(BODY21), *more), np.float32) for more in ((2,), (), ()))
         for start in range(0, len(boxes), self.batch):
             rows = range(start, min(start + self.batch, len(boxes)))
             matrices = [crop_matrix(boxes[i], self.size, self.scale, turns[i]) for i in rows]
             crops = np.stack([warp(images[owner[i]], matrix, self.size) for i, matrix in zip(rows, matrices, strict=True)])
             longer = (boxes[rows, 2:] - boxes[rows, :2]).max(1)
             radius = REACH * longer * [np.hypot(*matrix[0, :2]) for matrix in matrices]
-            found, mass = self.read(crops, radius)
+            found, mass, depth[rows] = self.read(crops, radius)
             points[rows] = [apply_affine(invert_affine(matrix), each) for matrix, each in zip(matrices, found, strict=True)]
             scores[rows] = calibrated(mass, self.slope, self.offset)
-        return points, scores
+        return points, scores, depth
 
     @torch.inference_mode()
     def read(self, crops, radius):
-        """Points (B, 21, 2) in crop px and mass (B, 21) within radius (B,) px of crops (B, H, W, 3) uint8."""
+        """Points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, and depth (B, 21) m, NaN without it, of crops (B, H, W, 3) uint8."""
         x = to_tensor(crops, self.device, self.half)
-        maps = probabilities(self.model(x)[:, : len(BODY21)])
+        maps, depth = self._maps(x)
         if self.flip:
-            mirrored = probabilities(self.model(x.flip(3))[:, : len(BODY21)])
-            maps = (maps + mirrored.flip(3)[:, list(BODY21.mirror)]) / 2
+            mirrored, other = (part.flip(3)[:, list(BODY21.mirror)] for part in self._maps(x.flip(3)))
+            maps, depth = (maps + mirrored) / 2, (depth + other) / 2
         points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=self.device))
-        return points.cpu().numpy(), mass.cpu().numpy()
+        depth = (depth * maps).sum((2, 3)) / maps.sum((2, 3)).clamp_min(1e-9)
+        return points.cpu().numpy(), mass.cpu().numpy(), depth.cpu().numpy()
+
+    def _maps(self, x):
+        """Probabilities and depth (B, 21, h, w) of tensors of crops."""
+        found = self.model(x)
+        maps, depth = probabilities(found[:, : len(BODY21)]), found[:, len(BODY21) :].float()
+        return maps, depth if self.depth else torch.full_like(maps, torch.nan)
 
 
 def calibrated(mass, slope, offset):
@@ -115,14 +126,18 @@ def calibrated(mass, slope, offset):
     return expit(slope * logit(mass) + offset)
 
 
-def build(weights="pose-body21", flip=False, upright=False, batch=32, device="auto", half=False):
+def build(weights="pose-body21", flip=False, upright=False, depth=False, batch=32, device="auto", half=False):
     """The estimator of a weights file.
 
-    flip: also look at the mirror image and average. upright: look at people who are hard to read in three more rotations. `batch` crops at a time.
+    flip: also look at the mirror image and average. upright: look at people who are hard to read in three more rotations. depth: 3D around the
+    pelvis from each picture alone, by a file that has learned it; bodies are of a grown-up's size. `batch` crops at a time.
     Raises InputError where the weights cannot be had or do not fit.
     """
     device = pick_device(device)
     state, header = load(resolve(weights))
-    model = load_strict(fuse(PoseNet(header.get("depth") == "true")), state, weights)
+    deep = header.get("depth") == "true"
+    if depth and not deep:
+        raise InputError(f"body21: weights '{weights}' have not learned depth")
+    model = load_strict(fuse(PoseNet(deep)), state, weights)
     model = model.to(device, torch.float16 if half else torch.float32)
-    return Body21(model, header, flip, upright, batch, device, half)
+    return Body21(model, header, flip, upright, batch, device, half, depth)

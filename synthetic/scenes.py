@@ -63,7 +63,7 @@ class Scene:
 
     `light.towards` is in world axes; `background` (H, W, 3) float32 from 0 to 1 as the camera sees it when it is still and has no distortion;
     `shake` in degrees of slow wandering of the camera's direction; `grain` the standard deviation of the sensor's noise; `floor` whether shadows
-    fall on z = 0.
+    fall on z = 0; `front` (H, W, 4) float32, colour times coverage and coverage, stands before everybody and moves with the background.
     """
 
     people: tuple[Person, ...]
@@ -77,6 +77,7 @@ class Scene:
     floor: bool = True
     seed: int = 0
     frames: int | None = None
+    front: np.ndarray | None = None
 
     def __len__(self):
         return self.frames or max(len(person.points) for person in self.people)
@@ -99,7 +100,7 @@ class Scene:
         """The picture (H, W, 3) uint8 RGB of a frame and its Truth."""
         to_world = self.pose(index)
         to_camera = np.linalg.inv(to_world)
-        image = self._behind(to_world)
+        image, front = (self._turned(picture, to_world) for picture in (self.background, self.front))
         joints = np.array([person.points[min(index, len(person.points) - 1)] for person in self.people])
         meshes = [person.body.vertices(points) for person, points in zip(self.people, joints, strict=True)]
         if self.floor:
@@ -111,9 +112,12 @@ class Scene:
         order = [i for i in np.argsort(-joints[:, KEY["pelvis"], 2]) if layers[i] is not None]
         for i in order:
             raster.compose(image, layers[i])
+        if front is not None:
+            image *= 1 - front[..., 3:]
+            image += front[..., :3]
         image *= 255
         image += self._noise(index, image.size).reshape(image.shape)
-        return np.clip(image, 0, 255, out=image).astype(np.uint8), self._truth(index, order, layers, joints, to_world)
+        return np.clip(image, 0, 255, out=image).astype(np.uint8), self._truth(index, order, layers, joints, to_world, front)
 
     def _noise(self, index, count):
         """Sensor noise (count,) around 0.5 in grey levels: a stretch of one long sequence, another in every frame."""
@@ -121,13 +125,14 @@ class Scene:
         white = _white()[start:start + count]
         return (white if len(white) == count else np.resize(white, count)) * np.float32(255 * self.grain) + np.float32(0.5)
 
-    def _behind(self, to_world):
-        if not self.shake:
-            return self.background.copy()
+    def _turned(self, picture, to_world):
+        """A copy of the background or the front as the camera sees it from where it points in a frame."""
+        if picture is None or not self.shake:
+            return None if picture is None else picture.copy()
         camera = self.camera
         inner = np.array([[camera.fx, 0, camera.cx - 0.5], [0, camera.fy, camera.cy - 0.5], [0, 0, 1]])
         turn = to_world[:3, :3].T @ self.world_from_camera[:3, :3]
-        return cv2.warpPerspective(self.background, inner @ turn @ np.linalg.inv(inner), (camera.width, camera.height), borderMode=cv2.BORDER_REFLECT)
+        return cv2.warpPerspective(picture, inner @ turn @ np.linalg.inv(inner), (camera.width, camera.height), borderMode=cv2.BORDER_REFLECT)
 
     def _shadows(self, image, meshes, to_camera):
         dark = 0
@@ -138,10 +143,11 @@ class Scene:
             share = self.light.direct / (self.light.direct + self.light.ambient)
             image *= 1 - 0.75 * share * cv2.resize(dark, image.shape[1::-1])[..., None]
 
-    def _truth(self, index, order, layers, joints, to_world):
+    def _truth(self, index, order, layers, joints, to_world, front):
         camera = self.camera
         points = project(joints[order], camera)
-        boxes, seen, shown, visible, covered = [], [], [], [], np.zeros((camera.height, camera.width), bool)
+        covered = np.zeros((camera.height, camera.width), bool) if front is None else front[..., 3] > 0.5
+        boxes, seen, shown, visible = [], [], [], []
         for i, pixels in list(zip(order, points, strict=True))[::-1]:
             layer = layers[i]
             window = (slice(layer.y, layer.y + layer.alpha.shape[0]), slice(layer.x, layer.x + layer.alpha.shape[1]))

@@ -80,16 +80,24 @@ def _apart(points, others):
     return min(np.linalg.norm(points[:, PELVIS, :2] - other[:, PELVIS, :2], axis=1).min() for other in others)
 
 
-def _in_view(points, camera, to_camera):
-    """The share of key points of all frames that lie in the picture."""
+def in_picture(points, camera, to_camera):
+    """The share of the key points (T, K, 3) of each frame that lie in the picture (T,)."""
     seen = points @ to_camera[:3, :3].T + to_camera[:3, 3]
     pixels = project(seen, camera)
     with np.errstate(invalid="ignore"):
-        return ((pixels > 0) & (pixels < (camera.width, camera.height))).all(-1).mean()
+        return ((pixels > 0) & (pixels < (camera.width, camera.height))).all(-1).mean(1)
 
 
-def _cast(rng, count, frames, rate, camera, pose, plans, spread, tries=8):
-    """`count` Persons who keep apart and in view as far as `tries` motions in 25 places each allow."""
+def in_view(points, camera, to_camera):
+    """The share of key points of all frames that lie in the picture."""
+    return in_picture(points[::5], camera, to_camera).mean()
+
+
+def cast(rng, count, frames, rate, camera, pose, plans, spread, tries=8, wish=in_view):
+    """`count` Persons who keep apart and are as wished as far as `tries` motions in 25 places each allow.
+
+    wish(key points (T, 27, 3), camera, to_camera) is 1 where a motion is as it should be, else less.
+    """
     to_camera, chosen, people = np.linalg.inv(pose), [], []
     for _ in range(count):
         shape, style, best = random_shape(rng), random_style(rng), (-np.inf, None)
@@ -97,7 +105,7 @@ def _cast(rng, count, frames, rate, camera, pose, plans, spread, tries=8):
             if attempt % 25 == 0:
                 motion = perform(shape, plans(rng), rate, style)[:frames]
             placed = place(motion, rng.normal(0, spread, 2), rng.uniform(0, 2 * np.pi))
-            merit = _in_view(placed[::5], camera, to_camera) - 3 * max(0, 0.55 - _apart(placed, chosen))
+            merit = wish(placed, camera, to_camera) - 3 * max(0, 0.55 - _apart(placed, chosen))
             best = max(best, (merit, placed), key=lambda pair: pair[0])
             if merit > 0.99:
                 break
@@ -115,13 +123,13 @@ def random_scene(seed, people=3, width=640, height=360, seconds=4.0, fps=25, sha
     rng, rate = np.random.default_rng(seed), float(fps)
     camera, pose = camera or random_camera(rng, width, height)
     frames = max(1, round(seconds * rate))
-    cast = _cast(rng, people, frames, rate, camera, pose, lambda rng: random_plan(rng, seconds + 0.1), 0.9)
+    chosen = cast(rng, people, frames, rate, camera, pose, lambda rng: random_plan(rng, seconds + 0.1), 0.9)
     wander = shake if shake is not None else rng.choice([0, 0, 0.4])
-    return _scene(rng, cast, camera, pose, fps, wander, background, seed, frames)
+    return scene(rng, chosen, camera, pose, fps, wander, background, seed, frames)
 
 
-def crossing_scene(seed, people=3, width=640, height=360, seconds=6.0, fps=25, background=None):
-    """A Scene of people who walk, turn round and cross each other's way before a still camera, all in view nearly all the time."""
+def crossing_scene(seed, people=3, width=640, height=360, seconds=6.0, fps=25, background=None, shake=0.0):
+    """A Scene of people who walk, turn round and cross each other's way before a camera (still but for `shake`), all in view nearly all the time."""
     rng, rate = np.random.default_rng(seed), float(fps)
     camera, pose = random_camera(rng, width, height, 6.0, 8.5)
 
@@ -131,11 +139,12 @@ def crossing_scene(seed, people=3, width=640, height=360, seconds=6.0, fps=25, b
                 Step("walk", seconds - first - turning + 0.1, rng.normal(0, 15))]
 
     frames = max(1, round(seconds * rate))
-    cast = _cast(rng, people, frames, rate, camera, pose, plan, 0.5)
-    return _scene(rng, cast, camera, pose, fps, 0.0, background, seed, frames)
+    chosen = cast(rng, people, frames, rate, camera, pose, plan, 0.5)
+    return scene(rng, chosen, camera, pose, fps, shake, background, seed, frames)
 
 
-def _scene(rng, cast, camera, pose, fps, shake, background, seed, frames):
+def scene(rng, people, camera, pose, fps, shake, background, seed, frames):
+    """A Scene of Persons under a random light; `background` None draws a random place."""
     light = random_light(rng)
     behind = backgrounds.place(rng, camera, pose) if background is None else np.asarray(background, np.float32) / 255
-    return Scene(cast, camera, pose, light, behind, Fraction(fps), float(shake), float(rng.uniform(0.004, 0.02)), True, seed, frames)
+    return Scene(people, camera, pose, light, behind, Fraction(fps), float(shake), float(rng.uniform(0.004, 0.02)), True, seed, frames)

@@ -6,7 +6,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+FLOAT, INT64, UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64, onnx.TensorProto.UINT8
 STRIDES = (8, 16, 32)
 
 
@@ -28,11 +28,12 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def save(self, path, size, outputs, batch, source="input"):
-        """Write it with the input (batch, 3, height, width); `outputs` are (name, value, kind, shape)."""
+    def save(self, path, size, outputs, batch, source="input", raw=False):
+        """Write it with the input (batch, 3, height, width), or bytes (batch, height, width, 3); `outputs` are (name, value, kind, shape)."""
         self.nodes += [helper.make_node("Identity", [value], [name]) for name, value, _, _ in outputs]
         infos = [helper.make_tensor_value_info(name, kind, shape) for name, _, kind, shape in outputs]
-        entry = helper.make_tensor_value_info(source, FLOAT, [batch, 3, size[1], size[0]])
+        kind, shape = (UINT8, [batch, size[1], size[0], 3]) if raw else (FLOAT, [batch, 3, size[1], size[0]])
+        entry = helper.make_tensor_value_info(source, kind, shape)
         model = helper.make_model(helper.make_graph(self.nodes, "test", [entry], infos, self.constants),
                                   opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
@@ -95,3 +96,11 @@ def simcc(path, size=(48, 64), joints=17, batch="batch", names=("simcc_x", "simc
         row = graph("Unsqueeze", graph("MatMul", profile, double.astype(np.float32)), np.array([1], np.int64))
         outputs[name] = (name, graph("Mul", row, np.full((joints, 1), 0.3, np.float32)), FLOAT, [batch, joints, 2 * side])
     return graph.save(path, size, [outputs[name] for name in names], batch)
+
+
+def vectors(path, size=(16, 32), batch="batch", raw=False):
+    """The mean colour of a picture, as it comes in."""
+    graph = Graph()
+    pixels = graph("Cast", "input", to=FLOAT)
+    mean = graph("ReduceMean", pixels, axes=[1, 2] if raw else [2, 3], keepdims=0)
+    return graph.save(path, size, [("features", mean, FLOAT, [batch, 3])], batch, raw=raw)

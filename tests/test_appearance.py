@@ -79,3 +79,29 @@ def test_tracks_carry_looks_row_by_row():
     assert tracks[np.array([False, True])].features.tolist() == [[0, 1]]
     with pytest.raises(ValueError, match="features"):
         Tracks([1], np.zeros((1, 4)), [1], np.eye(2))
+
+
+@pytest.mark.parametrize(("raw", "batch"), [(False, "batch"), (False, 1), (True, "batch"), (True, 2)])
+def test_a_network_of_an_onnx_file_describes_boxes(tmp_path, raw, batch):
+    made = pytest.importorskip("tests.onnx_files").vectors(tmp_path / "looks.onnx", batch=batch, raw=raw)
+    embed = appearance.build_embedder(str(made), "cpu")
+    image = np.zeros((100, 200, 3), np.uint8)
+    image[:, 80:] = (250, 100, 50)
+    found = embed([image, image], [np.array([[5, 5, 45, 85], [110, 5, 150, 85], [500, 5, 550, 85.0]]), np.array([[100, 5, 140, 85.0]])])
+    colours = np.array([[0, 0, 0], [50, 100, 250]] if raw else (np.array([[0, 0, 0], [250, 100, 50]]) / 255 - appearance.MEAN) / appearance.STD)
+    np.testing.assert_allclose(found[0][:2], colours / np.maximum(np.linalg.norm(colours, axis=1, keepdims=True), 1e-12), atol=1e-5)
+    np.testing.assert_array_equal(found[1][0], found[0][1])
+    assert np.isnan(found[0][2]).all()
+
+
+def test_onnx_files_of_other_networks_are_refused_in_one_line(tmp_path):
+    files = pytest.importorskip("tests.onnx_files")
+    (tmp_path / "no.onnx").write_bytes(b"nothing")
+    for path, message in ((files.heatmaps(tmp_path / "maps.onnx"), "no appearance network"), (tmp_path / "no.onnx", "cannot be read as an ONNX"),
+                          (files.vectors(tmp_path / "free.onnx", size=("width", "height")), "pictures of one size")):
+        with pytest.raises(InputError, match=message):
+            appearance.build_embedder(str(path), "cpu")
+    from weights._onnx import open_network
+
+    with pytest.raises(InputError, match="of floats"):
+        open_network(files.vectors(tmp_path / "bytes.onnx", raw=True), "cpu")

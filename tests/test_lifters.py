@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from core import geometry
+from core import geometry, normal
 from core.errors import InputError
 from core.records import Camera
 from core.skeletons import BODY21, COCO17, H36M17
-from lifters import _normal, _published, none, tcn
+from lifters import _published, none, tcn
 from lifters._tcn import TemporalModel
 from training import lifter as trainer
 from training.datasets import faults, mocap
@@ -141,42 +141,42 @@ def test_official_missing_joint_is_held():
 # ---- the normal form
 
 
-def normal(points, scores=None, target=13):
+def normal_of(points, scores=None, target=13):
     scores = np.ones(points.shape[:2]) if scores is None else scores
     plane, scores = (torch.from_numpy(array[None].astype(np.float32)) for array in (points, scores))
-    return _normal.normal_form(plane, scores, BODY21.root, target)
+    return normal.normal_form(plane, scores, BODY21.root, target)
 
 
 def test_normal_form_does_not_care_where_how_large_or_which_lens():
     around, _ = filmed(*walker(27))
     body = around + (0, 0, 4.0)
-    x, _ = normal(body[..., :2] / body[..., 2:])
+    x, _ = normal_of(body[..., :2] / body[..., 2:])
     angle = 0.5
     turned = body @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
-    np.testing.assert_allclose(x, normal(turned[..., :2] / turned[..., 2:])[0], atol=1e-4)
+    np.testing.assert_allclose(x, normal_of(turned[..., :2] / turned[..., 2:])[0], atol=1e-4)
     larger = body * 1.3
-    np.testing.assert_allclose(x, normal(larger[..., :2] / larger[..., 2:])[0], atol=1e-4)
+    np.testing.assert_allclose(x, normal_of(larger[..., :2] / larger[..., 2:])[0], atol=1e-4)
     zoomed = Camera(1920, 1080, 2500, 2400, 900, 600)
-    np.testing.assert_allclose(x, normal(geometry.rays(geometry.project(body, zoomed), zoomed))[0], atol=1e-4)
+    np.testing.assert_allclose(x, normal_of(geometry.rays(geometry.project(body, zoomed), zoomed))[0], atol=1e-4)
 
 
 def test_normal_form_turns_back():
     _, pixels = filmed(*walker(27))
-    x, turn = normal(geometry.rays(pixels, CAMERA))
+    x, turn = normal_of(geometry.rays(pixels, CAMERA))
     assert x.shape == (1, 27, 22, 3)
     ray = torch.tensor([*geometry.rays(pixels, CAMERA)[13, BODY21.root], 1.0]).float()
     torch.testing.assert_close(turn[0] @ ray, torch.tensor([0, 0, float(ray.norm())]), atol=1e-5, rtol=0)
-    torch.testing.assert_close(_normal.turn_back((turn @ ray[None, :, None]).transpose(1, 2), turn)[0, 0], ray)
+    torch.testing.assert_close(normal.turn_back((turn @ ray[None, :, None]).transpose(1, 2), turn)[0, 0], ray)
 
 
 def test_normal_form_of_missing_joints_is_zero():
     _, pixels = filmed(*walker(27))
     plane, scores = geometry.rays(pixels, CAMERA), np.ones((27, 21))
     plane[3, 5], scores[3, 5], scores[4], plane[7:] = np.nan, 0, 0, np.nan
-    x, turn = normal(plane, scores)
+    x, turn = normal_of(plane, scores)
     assert x.isfinite().all() and turn.isfinite().all()
     assert (x[0, 3, 5] == 0).all() and (x[0, 4, :21] == 0).all() and (x[0, 7:, :21] == 0).all()
-    nothing, turn = normal(plane * np.nan)
+    nothing, turn = normal_of(plane * np.nan)
     assert nothing.isfinite().all() and (turn == torch.eye(3)).all()
 
 
@@ -270,7 +270,7 @@ def test_views_are_projections_of_their_truth(motion):
     for field, causal in ((27, False), (27, True)):
         draw = Sampler(motion, field, causal, 0)
         views = draw.views(64)
-        x, turn = _normal.normal_form(views.plane, views.plane.isfinite().all(-1).float(), BODY21.root, draw.target)
+        x, turn = normal.normal_form(views.plane, views.plane.isfinite().all(-1).float(), BODY21.root, draw.target)
         truth = views.truth @ turn.transpose(1, 2)
         expected = truth[..., :2] / (truth[..., 2:] + views.distance[:, None, None])
         size = (x[:, draw.target, 21, 2] - 2).exp()[:, None, None]

@@ -6,9 +6,12 @@ import torch
 
 import weights
 from core.errors import InputError
+from core.geometry import project
 from core.networks import fuse
+from core.records import Camera
 from core.skeletons import BODY21
-from poses import body21
+from poses import _depth, body21
+from synthetic.stage import crossing_scene
 
 HEADER = {"size": "96x128", "scale": 1.25, "depth": "false", "calibration": "1,0"}
 
@@ -116,6 +119,56 @@ def test_a_person_who_is_turned_is_found_by_looking_again(quarters):
     poses = estimator([image], [np.array([[30, 30, 170, 170.0]])], [])[0]
     assert poses.scores.mean() > 0.5
     assert np.abs(poses.points[0] - centre).max() < 12
+
+
+# ---- 3D of one picture
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """Joints (N, 21, 3) m of drawn people in camera axes, the camera, and how their bones compare with those that are assumed (N,)."""
+    scene = crossing_scene(3, 3, seconds=1.0)
+    joints = np.concatenate([scene.frame(number)[1].joints for number in (0, 15)]).astype(np.float32)
+    bones = np.linalg.norm(joints - joints[:, np.maximum(BODY21.parents, 0)], axis=2)
+    own = sum(bones[:, BODY21.index(name)] for name in _depth.BONES)
+    return joints, scene.camera, own / sum(_depth.BONES.values())
+
+
+def test_joints_of_true_depth_are_the_truth_but_for_the_size_of_the_body(crowd):
+    joints, camera, size = crowd
+    around = joints - joints[:, [BODY21.root]]
+    for height, allowed in ((_depth.STATURE, 0.02), (2 * _depth.STATURE, 0.02)):
+        zoom = height / _depth.STATURE / size
+        depth = around[..., 2] * zoom[:, None]
+        found = _depth.relative(project(joints, camera), np.ones(joints.shape[:2]), depth, camera, height)
+        assert np.linalg.norm(found - around * zoom[:, None, None], axis=2).max() < allowed
+
+
+def test_too_few_joints_give_no_3d(crowd):
+    joints, camera, _ = crowd
+    scores = np.ones(joints.shape[:2])
+    scores[0, 3:] = 0
+    found = _depth.relative(project(joints, camera), scores, joints[..., 2] - joints[:, [BODY21.root], 2], camera)
+    assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
+    assert _depth.relative(np.zeros((0, 21, 2)), np.zeros((0, 21)), np.zeros((0, 21)), camera).shape == (0, 21, 3)
+
+
+def test_depth_comes_from_a_file_that_has_learned_it(path, images, tmp_path):
+    with pytest.raises(InputError, match="not learned depth"):
+        body21.build(path, depth=True, device="cpu")
+    torch.manual_seed(0)
+    model = body21.PoseNet(depth=True)
+    torch.nn.init.normal_(model.head.weight, std=0.3)
+    deep = tmp_path / "deep.safetensors"
+    weights.save(deep, fuse(model).state_dict(), HEADER | {"depth": "true"})
+    camera, boxes = Camera(160, 120, 150.0, 150.0, 80.0, 60.0), np.array([[20, 10, 90, 110.0], [30, 5, 140, 118]])
+    plain, flat = (body21.build(deep, depth=depth, device="cpu")(images[:1], [boxes], [camera])[0] for depth in (True, False))
+    assert plain.relative.shape == (2, 21, 3) and flat.relative is None
+    np.testing.assert_array_equal(plain.points, flat.points)
+    estimator = body21.build(deep, depth=True, flip=True, device="cpu")
+    crops = [np.ascontiguousarray(image[None, :96, :96]) for image in (images[0], images[0][:, :96][:, ::-1])]
+    here, there = (estimator.read(crop, np.full(1, 9.0, np.float32))[2][0] for crop in crops)
+    np.testing.assert_allclose(here, there[list(BODY21.mirror)], atol=1e-4)
 
 
 def test_weights_that_do_not_fit_are_the_users_fault(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from app.body import bone_lengths, fit_root, stature
 from app.motion import assemble
 from app.past import reconstruct_causal
-from app.reconstruct import reconstruct, upright
+from app.reconstruct import _smoothed, reconstruct, upright
 from app.smooth import OneEuro, butterworth, hampel, interpolate, spline
 from core.errors import InputError
 from core.geometry import project, rays
@@ -309,3 +309,22 @@ def test_bone_lengths_leave_out_frames_without_weight():
     stretched[:6] *= 3
     weights = np.arange(10) >= 6
     np.testing.assert_allclose(bone_lengths(stretched, BODY21, weights), bone_lengths(body, BODY21), atol=1e-9)
+
+
+def test_joints_that_are_less_known_are_smoothed_more_and_missing_ones_stay_missing():
+    times = np.arange(90) / 30
+    noise = np.random.default_rng(0).normal(0, 0.03, (90, 3, 3)).astype(np.float32)
+    noise[40, 2] = np.nan
+    weights = np.ones((90, 3)) * (1.0, 0.2, 0.2)
+    smooth = _smoothed(noise, weights, times, [np.arange(90)])
+    shaking = [np.abs(np.diff(part, 2, axis=0)).mean() for part in (noise[:, 0], smooth[:, 0], smooth[:, 1])]
+    assert shaking[2] < 0.7 * shaking[1] < 0.3 * shaking[0]
+    assert np.isnan(smooth[40, 2]).all() and np.isfinite(np.delete(smooth[:, 2], 40, 0)).all()
+
+
+def test_frames_of_little_weight_lean_on_their_neighbours():
+    times, weights = np.arange(60) / 30, np.ones((60, 1))
+    joints = np.zeros((60, 1, 3), np.float32)
+    joints[30], weights[30] = 1.0, 0.05
+    leaning, even = (np.abs(_smoothed(joints, each, times, [np.arange(60)])).max() for each in (weights, weights**0))
+    assert leaning < 0.1 < even

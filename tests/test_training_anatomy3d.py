@@ -50,7 +50,8 @@ def figures(folder):
 @pytest.mark.parametrize("line", ["any", "standard", "causal"])
 def test_the_authors_training_lines_run(call, tmp_path, capsys, line):
     small = [word for word in bones_data.FLAGS if word not in ("-arc", "3,3")] if line == "any" else bones_data.FLAGS
-    assert call(LINES[line], "--checkpoint-frequency", "1", small=small) == 0
+    more = ["--half", "--clip", "1"] if line == "causal" else []
+    assert call(LINES[line], "--checkpoint-frequency", "1", *more, small=small) == 0
     out = capsys.readouterr().out
     assert "subjects S9,S11" in out and "cpn_ft_h36m_dbb" in out and "PA-MPJPE" in out and "44.1" in out and "WalkDog" in out
     state = checkpoint(tmp_path / "run" / "epochfinal_1.bin")["model_pos"]
@@ -95,6 +96,13 @@ def test_every_loss_falls(call, tmp_path):
     assert [row["epoch"] for row in rows if "3d_valid" in row] == [2, 4] and rows[3]["3d_valid"] > 0
     assert (tmp_path / "run" / "loss_3d.png").read_bytes()[:4] == b"\x89PNG"
     assert [row["lr"] for row in rows] == pytest.approx([0.01 * 0.95**epoch for epoch in range(4)])
+
+
+@pytest.mark.parametrize(("arc", "count"), [("3,3,3,3,3", 59_177_580), ("3,3,3,3", 45_531_756)])
+def test_the_authors_sizes(arc, count):
+    with torch.device("meta"):
+        network = anatomy3d.network_of(anatomy3d.arguments(["-arc", arc]), H36M17)
+    assert sum(p.numel() for p in network.parameters()) == count and network.receptive_field == 3 ** len(arc.split(","))
 
 
 def lessons(data, **options):
@@ -167,7 +175,7 @@ def test_the_evaluation_is_the_application(data, tmp_path):
     ("--randnum 99", "99 random frames are asked of a sequence of 18"), ("-arc 3,5", "widths are all 3"), ("-s 2", "-s 1"),
     ("-bi 1,2", "--boneindex"), ("-r x.bin --evaluate y.bin", "exclude"), ("--scores none.pkl", "no visibility scores none.pkl"),
     ("--evaluate none.bin", "no checkpoint none.bin"), ("-str S2", "no subject S2"), ("-k sh_ft_h36m", "no 2D keypoints"),
-    ("-d nothing", "no data set 'nothing'"), ("-a Flying", "begins with Flying")])
+    ("-d humaneva15", "trained on h36m"), ("-a Flying", "begins with Flying")])
 def test_faults_are_one_line(call, capsys, flags, words):
     assert call("", *flags.split()) == 2
     err = capsys.readouterr().err

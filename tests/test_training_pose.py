@@ -1,5 +1,7 @@
 """Training of the pose network: labels, augmentation, loss, the loop, and the measures."""
 
+import copy
+import functools
 import json
 
 import cv2
@@ -9,12 +11,14 @@ import torch
 
 from core.errors import InputError
 from core.geometry import crop_matrix
+from core.networks import fuse
 from core.skeletons import BODY21, COCO17
-from poses.body21 import decode, probabilities
+from poses.body21 import PoseNet, decode, probabilities
 from training import augment, dispatch, looks, loop, pose, pose_release
 from training.datasets import coco_people, lspet, people, teaching
 from training.evaluation import pose as evaluation
 from training.gallery import apply
+from training.start import unfold
 
 
 def figure(generator, size=(90, 120)):
@@ -34,7 +38,7 @@ def crowd():
 
 
 def lessons(crowd, teacher=None):
-    return pose.Lessons(crowd, torch.device("cpu"), teacher)
+    return pose.Lessons(crowd, torch.device("cpu"), teacher and functools.partial(teaching.ask, teacher=teacher))
 
 
 def test_targets_are_probabilities_and_outside_is_a_cell_of_its_own():
@@ -158,6 +162,38 @@ def test_what_the_teacher_sees_moves_with_the_crop(crowd):
     expected = apply(matrices, each.taught.points[rows])
     cells = pose.cell_centres(size, "cpu", 4)
     assert ((seen[..., :-1] @ cells) - expected).abs().max() < 2
+
+
+def test_what_the_teacher_said_is_kept_for_the_same_people(crowd, tmp_path):
+    asked = []
+
+    def ask(gallery, boxes, joints):
+        asked.append(len(boxes))
+        return teaching.ask(gallery, boxes, joints, Seer(0.9))
+
+    first, again, others = (pose.Lessons(who, torch.device("cpu"), teaching.kept(tmp_path / "said.pt", ask)) for who in (crowd, crowd, crowd[:7]))
+    assert asked == [40, 7]
+    assert all(torch.equal(getattr(first.taught, name), getattr(again.taught, name)) for name in vars(first.taught))
+    assert len(others.taught.maps) == 7
+
+
+def test_a_fused_file_is_gone_on_from_with_the_same_function(crowd):
+    torch.manual_seed(0)
+    trained = PoseNet(depth=True)
+    for module in trained.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight, 1, 0.2)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+    pictures = torch.rand(32, 3, 96, 64)
+    trained(pictures)
+    state = {name: value.clone() for name, value in fuse(copy.deepcopy(trained)).state_dict().items()}
+    model = unfold(PoseNet(depth=True), state, pictures, "a file")
+    with torch.no_grad():
+        wanted, found, training = trained.eval()(pictures), model.eval()(pictures), model.train()(pictures)
+    assert (found - wanted).abs().max() < 1e-3 * wanted.abs().max()
+    assert (training - wanted).abs().max() < 1e-2 * wanted.abs().max()  # the batch's statistics are those that were taken
+    with pytest.raises(InputError, match="a file"):
+        unfold(PoseNet(), state, pictures, "a file")
 
 
 def tiny():

@@ -3,21 +3,24 @@
 import csv
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 import lifters.rie
+from core.normal import mirrored
 from core.skeletons import H36M17
-from lifters._normal import mirrored
 from lifters._rie import RieModel
 from tests import bones_data, checkpoints
+from tests.conftest import write_clip
 from training import lifting_flags, rie
+from training.datasets import written
 from training.datasets.windows import Windows, rooted
 from training.dispatch import run
 from weights import checkpoint
 
 SMALL = [*bones_data.FLAGS, "--width", "8", "-lfd", "4"]
-LINES = {  # the authors', but for the drawing, which has its own test
+LINES = {  # the authors' but for that which draws, it has its own test
     "evaluate gt": "-k gt --evaluate gt_pretrained.bin --stage 3 -lfd 256",
     "evaluate cpn": "-k cpn_ft_h36m_dbb --evaluate cpn_pretrained.bin --stage 3 -lfd 512",
     1: "-k gt --stage 1 -lfd 256", 2: "-k gt --stage 2 -lfd 256 -p stage_1_epoch_80.bin",
@@ -39,8 +42,8 @@ def call(data, tmp_path):
     return called
 
 
-def figures(folder):
-    with (folder / "log.csv").open() as file:
+def figures(folder, stage=1):
+    with (folder / f"stage_{stage}_log.csv").open() as file:
         return [{name: float(value) for name, value in row.items() if value and name != "seconds"} for row in csv.DictReader(file)]
 
 
@@ -88,7 +91,7 @@ def test_stage_3_begins_where_stage_2_ended_and_trains_everything(call, tmp_path
     assert call(LINES[3], "--checkpoint-frequency", "1") == 0
     learned = checkpoint(tmp_path / "run" / "stage_3_epoch_1.bin")["model_pos"]
     assert not any(torch.equal(learned[name], second[name]) for name in weights if name.endswith("weight"))
-    assert figures(tmp_path / "run")[0]["lr"] == pytest.approx(0.0005)
+    assert figures(tmp_path / "run", 3)[0]["lr"] == pytest.approx(0.0005)
 
 
 @pytest.mark.parametrize(("line", "latent"), [("evaluate gt", 4), ("evaluate cpn", 6)])
@@ -103,6 +106,17 @@ def test_the_authors_evaluation_lines_run(call, tmp_path, capsys, line, latent):
     assert capsys.readouterr().out == out and ("30.1" in out) == (line == "evaluate gt") and ("44.3" in out) != (line == "evaluate gt")
 
 
+def test_the_authors_drawing_line_runs(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    earlier(tmp_path / "run", 3, "gt_pretrained.bin")
+    write_clip(tmp_path / "s_11_act_15_subact_02_ca_02.mp4", [np.full((1000, 1000, 3), 90, np.uint8)] * 18, fps=50)
+    line = ("-k gt --evaluate gt_pretrained.bin --stage 3 -lfd 256 --render --viz-subject S11 --viz-action WalkDog --viz-camera 1 "
+            "--viz-video ./s_11_act_15_subact_02_ca_02.mp4 --viz-output output.gif --viz-size 3 --viz-downsample 2 --viz-limit 300")
+    assert call(line, "--viz-limit", "4") == 0
+    with PIL.Image.open("output.gif") as picture:
+        assert picture.n_frames == 2 and picture.size == (3 * 3 * 80, 3 * 80)
+
+
 @pytest.mark.parametrize("stage", [1, 2])
 def test_a_killed_training_resumes_to_the_same_bits(call, tmp_path, stage):
     line = LINES[stage] + " --checkpoint-frequency 1"
@@ -111,16 +125,32 @@ def test_a_killed_training_resumes_to_the_same_bits(call, tmp_path, stage):
         assert call(line, "-e", "3", "-c", str(tmp_path / name)) == 0
     again = line.replace("-p stage_1_epoch_80.bin", "")
     assert call(again, "-e", "3", "-r", f"stage_{stage}_epoch_1.bin", "-c", str(tmp_path / "killed")) == 0
-    whole, killed = (checkpoint(tmp_path / name / "last.bin") for name in ("whole", "killed"))
+    whole, killed = (checkpoint(tmp_path / name / f"stage_{stage}_last.bin") for name in ("whole", "killed"))
     assert all(torch.equal(value, killed["model_pos"][name]) for name, value in whole["model_pos"].items())
-    assert figures(tmp_path / "whole") == figures(tmp_path / "killed") and len(figures(tmp_path / "whole")) == 3
+    assert figures(tmp_path / "whole", stage) == figures(tmp_path / "killed", stage) and len(figures(tmp_path / "whole", stage)) == 3
 
 
 def test_the_loss_falls_in_every_stage(call, tmp_path):
     for stage, more in ((1, ""), (2, "-p stage_1_epoch_4.bin"), (3, "-ft stage_2_epoch_4.bin")):
         assert call(f"-k gt --stage {stage} {more} -lr 0.01 --no-eval", "-e", "4", "--checkpoint-frequency", "4", "-ch", "8", "-lfd", "8") == 0
-        losses = [row["3d_train"] for row in figures(tmp_path / "run")]
+        losses = [row["3d_train"] for row in figures(tmp_path / "run", stage)]
         assert losses[-1] < 0.97 * losses[0], (stage, losses)
+
+
+@pytest.mark.parametrize(("line", "count"), [
+    ("--stage 1 -lfd 256", 23_385_651), ("--stage 2 -lfd 256", 41_783_091), ("--stage 3 -lfd 512", 52_861_491)])
+def test_the_authors_sizes(line, count):
+    with torch.device("meta"):
+        network = rie.network_of(rie.arguments(line.split()), H36M17)
+    assert sum(p.numel() for p in network.parameters()) == count and network.receptive_field == 243
+
+
+def test_humaneva_is_learned_too(tmp_path, capsys):
+    written.write_humaneva(tmp_path, ("gt",), frames=10)
+    flags = "-d humaneva15 -k gt -str Train/S1 -ste Validate/S1 -a Walking,Box --by-subject -e 1 -b 64 -arc 3,3 -ch 4 -lfd 4 --width 8 --device cpu"
+    rie.main([*flags.split(), "--data", str(tmp_path), "-c", str(tmp_path / "run")])
+    out = capsys.readouterr().out
+    assert "humaneva15, gt 2D, subjects Validate/S1" in out and "Box" in out and "Jog" not in out and out.splitlines()[-1].split()[-1] == "-"
 
 
 def test_the_published_checkpoint_goes_on(call, tmp_path):

@@ -16,6 +16,7 @@ from core.geometry import warp
 from core.networks import MEAN, STD, fuse, pick_device
 from trackers._embednet import SIZE, EmbedNet
 from trackers._reid import sized_like
+from weights._onnx import family, open_network
 
 BATCH = 64  # crops at once, whatever the number of people: memory stays flat
 
@@ -32,7 +33,7 @@ def build_embedder(name, device="auto", half=False):
     """The Embedder of a weights file, by name or path. Raises InputError for a file that cannot be had, or holds no network known here."""
     path, device = files.resolve(name), pick_device(device)
     if path.suffix == ".onnx":
-        return Embedder(*_onnx(path))
+        return Embedder(*_onnx(path, device))
     state, header = files.load(path)
     if header.get("network") == "EmbedNet":
         network, crops = files.load_strict(fuse(EmbedNet()), state, name), Crops(SIZE, whole, normalised)
@@ -126,30 +127,10 @@ def bytes_blue_first(crops):
     return np.ascontiguousarray(crops[..., ::-1])
 
 
-def _onnx(path):
+def _onnx(path, device):
     """(Crops, run) of an ONNX graph."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(f"{path.name} needs onnxruntime: python -m pip install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
-    except Exception as error:  # its exceptions have no common ancestor but this
-        if not type(error).__module__.startswith("onnxruntime"):
-            raise
-        raise InputError(f"{path} cannot be read as an ONNX network: {str(error).splitlines()[0]}") from error
-    entry = session.get_inputs()[0]
-    raw = entry.type == "tensor(uint8)"
-    sides = [side for side in (entry.shape[1:3] if raw else entry.shape[2:]) if isinstance(side, int)] if len(entry.shape) == 4 else []
-    if len(sides) != 2 or entry.shape[3 if raw else 1] != 3:
-        raise InputError(f"{path} is no appearance network: expected pictures (B, 3, H, W) or bytes (B, H, W, 3), it takes {entry.shape}")
-    crops = Crops((sides[1], sides[0]), half_as_wide, bytes_blue_first) if raw else Crops((sides[1], sides[0]), whole, normalised)
-    single = isinstance(entry.shape[0], int)
-
-    def run(inputs):
-        batches = np.split(inputs, len(inputs)) if single else [inputs]
-        return np.concatenate([session.run(None, {entry.name: np.ascontiguousarray(batch)})[0] for batch in batches])
-
-    return crops, run
+    network = open_network(path, device, limit=BATCH, raw=True)
+    if network.size is None or family(network) != "vectors":
+        raise InputError(f"{path} is no appearance network: expected pictures of one size and a vector for each, it gives {network.described()}")
+    crops = Crops(network.size, half_as_wide, bytes_blue_first) if network.raw else Crops(network.size, whole, normalised)
+    return crops, lambda inputs: np.stack([vector for vector, in network(inputs)])

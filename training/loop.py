@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import distributed
@@ -129,7 +130,7 @@ class Run:
 
 
 class Batches:
-    """A sized iterable of `count` batches that `make()` gives."""
+    """A sized iterable of `count` batches that `make()` gives, each made by a thread of its own while the one before is learned from."""
 
     def __init__(self, count, make):
         self.count, self.make = count, make
@@ -138,7 +139,12 @@ class Batches:
         return self.count
 
     def __iter__(self):
-        return (self.make() for _ in range(self.count))
+        with ThreadPoolExecutor(1) as worker:
+            batch = worker.submit(self.make)
+            for _ in range(self.count - 1):
+                ready, batch = batch.result(), worker.submit(self.make)
+                yield ready
+            yield batch.result()
 
 
 # ---- crop sizes over the budget

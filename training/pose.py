@@ -6,13 +6,14 @@ from ImageNet. All pictures lie on the training device; crops, augmentation and 
 """
 
 import argparse
+import functools
 import pathlib
 
 import numpy as np
 import torch
 
 import weights
-from core.networks import fuse, normalised, pick_device
+from core.networks import normalised, pick_device
 from core.skeletons import BODY21
 from poses.body21 import PoseNet
 from training import augment, looks, pose_teachers
@@ -20,10 +21,11 @@ from training.datasets import coco_people, coco_small, lspet, people, synthetic_
 from training.gallery import Gallery, cell_centres
 from training.loop import Batches, Run, crop_size, size_at, stages
 from training.pose_release import held_out, release
-from training.start import groups, start_trunk
+from training.start import groups, start_trunk, unfold
 
 SIGMA = 0.022  # of the target, over the crop's height
 STRIDE = 4
+SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
 WEIGHTS = {"coco_people": 0.36, "lspet": 0.34, "coco_small": 0.01, "drawn": 0.09, "unlabelled": 0.20}  # share of the crops
@@ -34,13 +36,13 @@ UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.join
 class Lessons:
     """All training people on one device, and random batches of them. The same seed gives the same batches."""
 
-    def __init__(self, who, device, teacher=None, quarters=True):
+    def __init__(self, who, device, teacher=None):
         self.gallery = Gallery(who.images, device)
         self.boxes, self.joints, self.depth = (torch.from_numpy(v).to(device) for v in (who.boxes, who.joints, who.depth))
         self.square = torch.from_numpy(who.source == people.SETS.index("unlabelled")).to(device)
         count = np.bincount(who.source, minlength=len(people.SETS))
         self.weights = torch.from_numpy(np.array([WEIGHTS[name] for name in people.SETS])[who.source] / count[who.source]).to(device)
-        self.taught = teaching.ask(self.gallery, self.boxes, self.joints, teacher, quarters) if teacher else None
+        self.taught = teacher(self.gallery, self.boxes, self.joints) if teacher else None
         if self.taught is not None:  # nobody may be learned from who has neither labels nor a teacher's word
             known = (self.joints[..., 2] > 0).sum(1) + (self.taught.peaks > teaching.SURE).sum(1)
             self.weights = self.weights * (known >= 6)
@@ -96,17 +98,16 @@ def depth_loss(maps, wanted, depth):
     return ((read - depth.nan_to_num()).abs() * known).sum() / known.sum().clamp_min(1) / 0.25
 
 
-def build_model(init=None, start=None, frozen=0):
-    """A PoseNet ready to be trained: from ImageNet, or from a weights file `start`, its normalisation folded in; `frozen` first layers stay."""
+def build_model(init=None, start=None, frozen=0, pictures=None):
+    """A PoseNet ready to be trained: from ImageNet, or from a weights file `start` and some `pictures`; `frozen` first layers stay."""
     model = PoseNet(depth=True)
     torch.nn.init.normal_(model.head.weight, std=0.001)
     torch.nn.init.zeros_(model.head.bias)
     if start:
         state, _ = weights.load(weights.resolve(start))
-        fuse(model).requires_grad_(True)
         for name in ("head.weight", "head.bias"):  # a file without depth has half of the head
             state[name] = torch.cat([state[name].float(), model.state_dict()[name][len(state[name]):]])
-        weights.load_strict(model, state, start)
+        unfold(model, state, pictures, start)
     else:
         start_trunk(model.unet.trunk, init)
     model.unet.trunk[:frozen].requires_grad_(False)
@@ -131,6 +132,7 @@ def arguments(argv):
     parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
     parser.add_argument("--teacher", help="folder of the public weights: PP-TinyPose gives the joints that have no label")
     parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
+    parser.add_argument("--taught", help="file that keeps what the teacher said of these people for the next start")
     parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
@@ -178,10 +180,12 @@ def train(options):
     held = held_out(len(who)) & labelled
     judge, teacher = who[np.flatnonzero(held)], None
     if options.teacher:
-        teacher = pose_teachers.build("pp-tinypose", options.teacher, flip=True, device=device)
-    lessons = Lessons(who[np.flatnonzero(~held)], device, teacher, not options.upright)
+        network = pose_teachers.build("pp-tinypose", options.teacher, flip=True, device=device)
+        teacher = teaching.kept(options.taught, functools.partial(teaching.ask, teacher=network, quarters=not options.upright))
+    lessons = Lessons(who[np.flatnonzero(~held)], device, teacher)
     who = None  # the pictures are in the gallery now, and fill the memory once
-    model = build_model(options.init, options.start, options.frozen).to(device)
+    some = lessons.batch(SOME, size_at(0, plan), looks.Draw(options.seed, device))[0] if options.start else None
+    model = build_model(options.init, options.start, options.frozen, some).to(device)
     run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
     forward = torch.compile(model) if options.compile else model
     while not run.done:

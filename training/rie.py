@@ -5,6 +5,7 @@
     python -m training rie -k gt --stage 3 -lfd 256 -ft stage_2_epoch_80.bin -lr 0.0005 -e 20
 
 Stage 1 teaches the encoders and a decoder without fusion, stage 2 the fusion and a new decoder while the encoders are frozen, stage 3 everything.
+Each has its own log (stage_1_log.csv), curves and last checkpoint (stage_1_last.bin) in the folder.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from training import lifting_flags, seeds
 from training.course import Course
 from training.datasets.windows import Windows, rooted
 from training.evaluation import _lifted as lifted
+from training.evaluation import panels
 from training.evaluation.errors import distance
 from training.journal import draw_curves
 from weights import load, load_strict
@@ -39,8 +41,12 @@ def arguments(argv, program="training rie"):
     flag("-ft", "--finetune", default="", help="checkpoint to begin with, of the same network")
     flag("--warmup", type=int, default=1, help="taken for the authors' command lines")
     flag("--width", type=int, default=1024, help="of the fully connected blocks; that of the authors is 1024")
+    panels.add_flags(flag)
     options = parser.parse_args(argv)
     lifting_flags.check(options)
+    if options.render:
+        panels.check(options)
+        options.subjects_test = options.viz_subject
     return checked(options)
 
 
@@ -102,9 +108,10 @@ def train(options):
              for names, subset in ((options.subjects_train, options.subset), (options.subjects_test, 1.0))]
     windows, known, held = (windows_of(options, data, network, part, device, shuffle, share) for part, shuffle in
                             ((clips[0], True), (clips[0], False), (clips[1], False)))
+    stem = f"stage_{options.stage}_"
     course = Course(options.checkpoint, {"model_pos": network}, optimizer, options.epochs, {"random_state": windows},
                     lifting_flags.schedule(optimizer, network, options), options.clip, options.half, options.checkpoint_frequency,
-                    f"stage_{options.stage}_epoch_{{}}.bin", options.tensorboard)
+                    stem + "epoch_{}.bin", options.tensorboard, stem=stem)
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     while not course.done:
@@ -113,7 +120,7 @@ def train(options):
             figures |= {"3d_eval": error(network, known), "3d_valid": error(network, held)}
         course.finish(figures)
         if options.export_training_curves and not share[0]:
-            draw_curves(course.history, course.folder / "loss_3d.png", list(figures), "MPJPE (m)", skip=min(3, options.epochs - 1))
+            draw_curves(course.history, course.folder / f"{stem}loss_3d.png", list(figures), "MPJPE (m)", skip=min(3, options.epochs - 1))
     return network, data
 
 
@@ -141,7 +148,8 @@ def evaluate(options):
     """Print the errors of a checkpoint on the test subjects, or draw one recording; {subjects: Table}. Its sizes are read from the file."""
     path, flip = lifting_flags.evaluated_file(options), options.test_time_augmentation
     lifter = lifters.rie.build(str(path), widths(options.architecture), options.stage, options.latent_features_dim, flip, options.device)
-    return lifted.show(lifter, lifting_flags.opened(options, same_joints=True), options, PUBLISHED)
+    data = lifting_flags.opened(options, same_joints=True)
+    return panels.render(lifter, data, options) if options.render else lifted.show(lifter, data, options, PUBLISHED)
 
 
 def main(argv=None):

@@ -1,12 +1,16 @@
-"""Where the networks that look at pictures begin: a trunk that knows ImageNet, and learns more slowly than the rest."""
+"""Where the networks that look at pictures begin: a trunk that knows ImageNet, and learns more slowly than the rest; or a weights file of ours."""
 
+import copy
 import importlib.util
 import pathlib
 
 import torch
+from torch import nn
 from torchvision.models import mobilenet_v2
 
 from core.errors import InputError
+from core.networks import fuse
+from weights import load_strict
 
 
 def pretrained(path=None):
@@ -26,6 +30,44 @@ def start_trunk(trunk, init=None):
     """Put the ImageNet weights into a MobileUNet's trunk."""
     start = pretrained(init)
     trunk.load_state_dict({name: start[name] for name in trunk.state_dict()})
+
+
+@torch.no_grad()
+def unfold(model, state, pictures, name):
+    """Make `model` compute what `state` does, the weights of its fused form, but with batch normalisation, so that it can be trained on.
+
+    Each normalisation gets the statistics that its convolution has on `pictures` (B, 3, h, w), and undoes them; convolutions are scaled to outputs
+    of variance 1. Raises InputError where the weights, called `name`, are not of this network.
+    """
+    state = load_strict(fuse(copy.deepcopy(model)), {key: value.float() for key, value in state.items()}, name).state_dict()
+    hooks = []
+    for place, module in model.named_modules():
+        if isinstance(module, nn.Sequential):
+            parts = list(module._modules.items())
+            for (first, conv), (_, norm) in zip(parts, parts[1:], strict=False):
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    conv.weight.copy_(state.pop(f"{place}.{first}.weight"))
+                    hooks.append(norm.register_forward_pre_hook(_undoing(conv, state.pop(f"{place}.{first}.bias"))))
+    for key, value in state.items():
+        model.get_parameter(key).copy_(value)
+    model.eval()(pictures)
+    for hook in hooks:
+        hook.remove()
+    return model
+
+
+def _undoing(conv, bias, least=1e-8):
+    def hook(norm, inputs):
+        x, = inputs
+        variance, mean = torch.var_mean(x, (0, 2, 3))
+        scale = variance.clamp(min=least).rsqrt()
+        conv.weight.mul_(scale[:, None, None, None])
+        norm.running_mean.copy_(mean * scale)
+        norm.running_var.fill_(1 - norm.eps)
+        norm.weight.copy_(1 / scale)
+        norm.bias.copy_(mean + bias)
+        return x * scale[:, None, None]
+    return hook
 
 
 def groups(model, trunk, slow=0.4):

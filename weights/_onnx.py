@@ -10,32 +10,36 @@ from weights import resolve
 
 INSTALL = "python -m pip install onnxruntime  (onnxruntime-gpu for NVIDIA)"
 STRIDES = (8, 16, 32)  # of the detectors' maps
-NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
 class Network:
     """An open ONNX file that takes one batch of pictures. `size` (width, height) px and `batch` are None where the file leaves them free.
 
+    Pictures are floats (B, 3, H, W), or where `raw` is allowed and the file has it so, bytes (B, H, W, 3): `raw` says then that it has.
     `outputs` are (name, shape) pairs; a side that is free is None in the shape.
     """
 
-    def __init__(self, session, name, limit=32):
+    def __init__(self, session, name, limit=32, raw=False):
         self.session, self.name = session, name
-        entry = self._entry(session.get_inputs())
+        entry = self._entry(session.get_inputs(), raw)
         self.input, self.kind = entry.name, NUMBERS[entry.type]
-        self.batch, _, height, width = _sides(entry.shape)
+        self.raw = self.kind == np.uint8
+        self.batch, *sides = _sides(entry.shape)
+        height, width = sides[:2] if self.raw else sides[1:]
         self.size = (width, height) if width and height else None
         self.limit = self.batch or limit
         self.outputs = [(output.name, _sides(output.shape)) for output in session.get_outputs()]
 
-    def _entry(self, inputs):
-        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3 or inputs[0].type not in NUMBERS:
-            found = ", ".join(f"{i.name} {i.shape} {i.type}" for i in inputs)
-            raise InputError(f"'{self.name}' does not take pictures (batch, 3, height, width) of floats; its inputs are {found}")
+    def _entry(self, inputs, raw):
+        kind = NUMBERS.get(inputs[0].type) if len(inputs) == 1 and len(inputs[0].shape) == 4 else None
+        if kind is None or (kind == np.uint8 and not raw) or inputs[0].shape[3 if kind == np.uint8 else 1] != 3:
+            found, other = ", ".join(f"{i.name} {i.shape} {i.type}" for i in inputs), " or (batch, height, width, 3) of bytes" if raw else ""
+            raise InputError(f"'{self.name}' does not take pictures (batch, 3, height, width) of floats{other}; its inputs are {found}")
         return inputs[0]
 
     def __call__(self, pictures):
-        """The outputs for pictures (B, 3, H, W): for each picture a list of arrays without the batch's axis.
+        """The outputs for pictures (B, ...): for each picture a list of arrays without the batch's axis.
 
         A network of a fixed batch is run as often as it takes, what is missing to its batch filled up and dropped again.
         """
@@ -86,8 +90,8 @@ def _sides(shape):
     return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
 
 
-def open_network(file, device="auto", what="network", limit=32):
-    """The Network of a file or a name of the manifest; `limit` pictures at a time where the file leaves the batch free.
+def open_network(file, device="auto", what="network", limit=32, raw=False):
+    """The Network of a file or a name of the manifest; `limit` pictures at a time where the file leaves the batch free; `raw` allows bytes.
 
     A GPU is used where onnxruntime offers one. Raises InputError where onnxruntime is missing, and for a file that cannot be had or read.
     """
@@ -104,7 +108,7 @@ def open_network(file, device="auto", what="network", limit=32):
         if not type(error).__module__.startswith("onnxruntime"):
             raise
         raise InputError(f"{path} cannot be read as an ONNX network: {str(error).splitlines()[0]}") from error
-    return Network(session, path.name, limit)
+    return Network(session, path.name, limit, raw)
 
 
 def _runtime():

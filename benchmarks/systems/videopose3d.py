@@ -24,7 +24,7 @@ from training.datasets.rigs import rig
 from training.datasets.windows import Mirrors, Windows
 from weights import checkpoint
 
-LABELLED = "-k gt -str S1 --subset 0.1 -arc 3,3,3 -b 64 -lrd 0.95 --no-eval"
+LABELLED = "-k gt -str S1 --subset 0.1 -arc 3,3,3 -b 64 -lr 0.002 -lrd 0.92 -drop 0.1 --no-eval"
 RUNS = {"supervised, 10% of S1": "", "semi-supervised, and 2D of S5 to S8": "--subjects-unlabeled S5,S6,S7,S8 --warmup 5"}
 MIRRORS = Mirrors(H36M17.mirror, H36M17.mirror)
 
@@ -116,8 +116,8 @@ def main(argv=None):
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batches", type=int, default=12, help="to time (12)")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--channels", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--frames", type=int, default=100, help="of each take of the written data (100)")
     options = parser.parse_args(argv)
     if options.speed or not options.learning:

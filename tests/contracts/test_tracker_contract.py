@@ -68,3 +68,55 @@ def test_numbers_are_never_used_twice(make):
     moved = [Detections(walkers(0).boxes + [0, 60, 0, 60], [0.9, 0.9])] * 8
     later = [tracker.update((400 + i) / 30, people, BLANK) for i, people in enumerate(moved)][-1]
     assert len(later) == 2 and not first & set(later.ids.tolist())
+
+
+def test_one_frame(make):
+    tracks = make().update(0.0, walkers(0), BLANK)
+    assert set(tracks.ids.tolist()) <= {1, 2}
+    assert len(make().update(0.0, walkers(0), None)) == len(tracks)
+
+
+def test_two_hundred_people(make):
+    boxes = np.array([[60 * (i % 20), 120 * (i // 20), 60 * (i % 20) + 40, 120 * (i // 20) + 100] for i in range(200)], np.float32)
+    tracker = make()
+    for i in range(8):
+        tracks = tracker.update(i / 30, Detections(boxes + i * np.float32([1, 0, 1, 0]), np.full(200, 0.95)), None)
+    assert sorted(tracks.ids.tolist()) == list(range(1, 201))
+    order = np.lexsort((tracks.boxes[:, 0], tracks.boxes[:, 1].round(-1)))
+    np.testing.assert_allclose(tracks.boxes[order], boxes + [7, 0, 7, 0], atol=6)
+
+
+def test_boxes_that_are_none_are_dropped_and_counted(make):
+    faults, tracker = np.array([[np.nan] * 4, [np.inf, 0, 5, 5], [50, 50, 50, 90], [90, 90, 60, 120]]), make()
+    for i in range(8):
+        good = walkers(i)
+        mixed = Detections(np.concatenate([faults[:2], good.boxes, faults[2:]]), [0.9, 0.9, *good.scores, 0.9, np.nan])
+        tracks = tracker.update(i / 30, mixed, None)
+    assert tracker.dropped == 8 * 4
+    assert len(tracks) == 2 and np.isfinite(tracks.boxes).all() and np.isfinite(tracks.scores).all()
+
+
+def test_a_long_time_without_anybody_shows_nobody_and_costs_nothing_later(make):
+    tracker = make()
+    run(tracker)
+    gone = [len(tracker.update(i / 30, Detections.empty(), BLANK)) for i in range(12, 600)]
+    assert not any(gone[2:])
+    again = [tracker.update(i / 30, walkers(i - 600), BLANK) for i in range(600, 612)][-1]
+    assert len(again) == 2
+
+
+@pytest.mark.parametrize("image", [BLANK, None])
+def test_looking_at_every_third_frame_predicts_in_between(make, image):
+    tracker = make()
+    shown = [tracker.update(i / 30, walkers(i) if i % 3 == 0 else None, image) for i in range(45)]
+    for i, tracks in enumerate(shown[24:], 24):
+        assert tracks.ids.tolist() == shown[24].ids.tolist() and len(tracks) == 2
+        np.testing.assert_allclose(tracks.boxes[np.argsort(tracks.boxes[:, 0])], walkers(i).boxes, atol=8)
+
+
+def test_the_same_answers_every_time(make):
+    rng = np.random.default_rng(0)
+    noisy = [Detections(walkers(i, 5).boxes + rng.normal(0, 3, (5, 4)).astype(np.float32), rng.uniform(0.5, 1, 5)) for i in range(40)]
+    first, second = ([tracker.update(i / 30, seen, None) for i, seen in enumerate(noisy)] for tracker in (make(), make()))
+    for a, b in zip(first, second, strict=True):
+        assert a.ids.tolist() == b.ids.tolist() and a.boxes.tolist() == b.boxes.tolist()

@@ -9,10 +9,10 @@ import torch
 
 from app.smooth import interpolate
 from core.graph_networks import LinearModel, SemGCN, SemGraphConv, adjacency, linear_from_state, semgcn_from_state, semgcn_state
+from core.normal import mirrored
 from core.records import Camera
 from core.skeletons import H36M16, H36M17, HUMANEVA15
 from lifters import _anatomy, _bones, _rie, _tcn, semgcn
-from lifters._normal import mirrored
 from lifters._published import screen, window_index
 from weights import load_strict
 

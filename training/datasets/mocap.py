@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import InputError
+from core.normal import STATURE
 from core.skeletons import BODY21, H36M17
-from lifters._normal import STATURE
 
 PERMISSIVE = ("cmu", "cmu2", "acro30")  # may be used and given on freely; hdm05 asks for more
 _SOLE, _CROWN = 0.08, 0.075  # ankle to sole, Human3.6M's head to the crown

@@ -5,8 +5,8 @@ World axes in metres, z up, floor at 0, joints of body21, everything near the or
 
 import numpy as np
 
+from core.normal import STATURE
 from core.skeletons import BODY21, MPII16, conversion
-from lifters._normal import STATURE
 from synthetic.kinematics import Step, perform
 from synthetic.motions import random_style
 from synthetic.shapes import random_shape

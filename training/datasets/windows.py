@@ -55,8 +55,8 @@ class Windows:
         self.mirrors = mirrors and Mirrors(*(torch.tensor(side, device=self.device) for side in mirrors))
         lengths = [len(clip) for clip in clips]
         self.lengths, self.starts = self._tensor(lengths), self._tensor(np.cumsum([0] + lengths[:-1]))
-        self.points = self._flat([clip.points for clip in clips])
-        self.joints = self._flat([clip.joints for clip in clips])
+        self.points, self._both_points = self._doubled([clip.points for clip in clips], self.mirrors and self.mirrors.points)
+        self.joints, self._both_joints = self._doubled([clip.joints for clip in clips], self.mirrors and self.mirrors.joints)
         lenses = [clip.camera.lens for clip in clips]
         self.lenses = None if any(lens is None for lens in lenses) else self._flat([lens[None] for lens in lenses])
         self.rows = self._tensor(chunk_rows(lengths, stride, mirrors is not None))
@@ -68,6 +68,14 @@ class Windows:
         if any(array is None for array in arrays):
             return None
         return torch.from_numpy(np.concatenate(arrays).astype(np.float32)).to(self.device)
+
+    def _doubled(self, arrays, partner):
+        """All frames as one table, and that table followed by its mirror image: mirrored chunks are a matter of the index then."""
+        table = self._flat(arrays)
+        if table is None or partner is None:
+            return table, table
+        both = torch.cat([table, mirrored(table, partner)])
+        return both[: len(table)], both
 
     def __len__(self):
         """Batches of an epoch."""
@@ -93,31 +101,26 @@ class Windows:
     def cut(self, rows):
         """The Batch of chunks (B, 4)."""
         first = rows[:, 1, None]
-        points = self.frames(self.points, rows, first + torch.arange(-self.pad - self.shift, self.stride + self.pad - self.shift, device=self.device))
-        joints = lens = None
+        around = first + torch.arange(-self.pad - self.shift, self.stride + self.pad - self.shift, device=self.device)
+        points, joints, lens = self.frames(self._both_points, rows, around, True), None, None
         if self.joints is not None:
-            joints = self.frames(self.joints, rows, first + torch.arange(self.stride, device=self.device))
+            joints = self.frames(self._both_joints, rows, first + torch.arange(self.stride, device=self.device), True)
         if self.lenses is not None:
             lens = self.lenses[rows[:, 0]]
-        if self.mirrors:
-            points, joints = self._mirror(points, rows, self.mirrors.points), self._mirror(joints, rows, self.mirrors.joints)
-            lens = lens if lens is None else torch.where(rows[:, 3:] > 0, mirrored_lens(lens), lens)
+            lens = torch.where(rows[:, 3:] > 0, mirrored_lens(lens), lens)
         return Batch(points, joints, lens, rows)
 
-    def frames(self, table, rows, times):
-        """Frames of `points` or `joints` (B, W, J, D) at times (B, W) of the clips of chunks (B, 4); times outside a clip are its ends."""
+    def frames(self, table, rows, times, both=False):
+        """Frames of `points` or `joints` (B, W, J, D) at times (B, W) of the clips of chunks (B, 4); times outside a clip are its ends.
+
+        `both`: the table holds its mirror image in its second half, which mirrored chunks are taken from.
+        """
         clip = rows[:, 0]
         last = self.lengths[clip, None] - 1
         index = times.clamp(min=0).minimum(last) + self.starts[clip, None]
+        if both:
+            index = index + rows[:, 3, None] * (len(table) // 2)
         return table.flatten(1).index_select(0, index.flatten()).view(*index.shape, *table.shape[1:])
-
-    def _mirror(self, x, rows, partner):
-        """`x` with those of its rows mirrored, in place, whose chunk is a mirrored one."""
-        if x is None:
-            return None
-        which = rows[:, 3].nonzero()[:, 0]
-        x[which] = mirrored(x[which], partner)
-        return x
 
     def state(self):
         """What decides all further batches: the generator, and the place in an epoch that is not over."""

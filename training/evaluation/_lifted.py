@@ -19,16 +19,19 @@ def errors(lifter, clips, late=0, names=NAMES):
 
 
 def show(lifter, data, options, published, late=0):
-    """Print the errors on the test subjects, each apart with --by-subject; {subjects: Table}. `published` {kind of 2D: {error's name: mm}}."""
+    """Print the errors on the test subjects, each apart with --by-subject; {subjects: Table}.
+
+    `published` {kind of 2D: {error's name: mm}} are figures of h36m.
+    """
     names = lifting_flags.subjects(options.subjects_test)
-    found = {}
+    found, known = {}, published.get(data.keypoints, {}) if data.name == "h36m" else {}
     for group in [[name] for name in names] if options.by_subject else [names]:
         clips = [clip for clip in data.clips(group, lifting_flags.actions(options), downsample=options.downsample) if clip.joints is not None]
         if not clips:
             raise InputError(f"no 3D of subject {','.join(group)} to compare with")
         found[",".join(group)] = errors(lifter, clips, late)
     for group, table in found.items() if join_processes()[0] == 0 else ():
-        print(text(table, f"{data.name}, {data.keypoints} 2D, subjects {group}", lifter.flip, published.get(data.keypoints, {})))
+        print(text(table, f"{data.name}, {data.keypoints} 2D, subjects {group}", lifter.flip, known))
     return found
 
 

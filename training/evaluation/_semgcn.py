@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from core.normal import normal_form
 from core.skeletons import BODY21, H36M16, conversion
 from lifters import semgcn
-from lifters._normal import normal_form
 from lifters._single import SPAN
 
 TO16 = conversion(BODY21, H36M16).astype(np.float32)

@@ -57,10 +57,10 @@ def check(options):
 
 
 def render(reader, data, options):
-    """Lift the recording that the flags name, and export and draw it. Raises InputError where there is none."""
+    """Lift the recording that the flags name, and export and draw it; a reader may have the root's `path`. Raises InputError where there is none."""
     clip = chosen(data, options)
     joints = reader.lift(clip.points)
-    if clip.joints is None and (path := reader.path(clip.points)) is not None:
+    if clip.joints is None and hasattr(reader, "path") and (path := reader.path(clip.points)) is not None:
         joints = joints + path
     if options.viz_export:
         save_array(options.viz_export, joints)
