@@ -17,10 +17,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from core.errors import InputError
-from training.datasets.rigs import pixels, to_world, turned
+from training.datasets.rigs import pixels, rig, to_world, turned
 
 CUBE = 1.7  # metres
 ELEVATION = 15  # degrees
+DPI = 80
 RIGHT, OTHER = "tab:red", "black"
 WRITERS = {".mp4": FFMpegWriter, ".gif": PillowWriter}
 
@@ -92,7 +93,8 @@ def save_array(path, joints):
 def in_world(joints, clip):
     """Joints (T, J, 3) m of camera axes in the world's: at their true places where those are known, else with the lowest point on the floor."""
     if clip.joints is None:
-        world = turned(torch.from_numpy(clip.camera.turn), torch.from_numpy(joints)).numpy()
+        turn = rig("h36m")["S1"][0].turn if clip.camera.turn is None else clip.camera.turn
+        world = turned(torch.from_numpy(turn), torch.from_numpy(joints)).numpy()
         return world - [0, 0, world[..., 2].min()]
     placed = joints.copy()
     placed[:, 0] = clip.joints[:, 0] if joints is clip.joints else joints[:, 0] + clip.joints[:, 0]
@@ -105,30 +107,43 @@ def in_world(joints, clip):
 
 def draw(points, poses, clip, data, options):
     """Write the animation of 2D points (T, J, 2 or 3) px and {title: (T, J, 3) m} beside its place, then rename it."""
+    points, poses, images = cut(points, poses, clip.camera, options)
+    figure, picture, bodies = laid_out(poses, clip.camera, data, options.viz_size)
+    path = pathlib.Path(options.viz_output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    rate = (data.fps or rate_of(options.viz_video)) / options.viz_downsample
+    writer = WRITERS[path.suffix](rate, **({"bitrate": options.viz_bitrate} if path.suffix == ".mp4" else {}))
+    try:
+        with matplotlib.rc_context({"animation.ffmpeg_path": imageio_ffmpeg.get_ffmpeg_exe()}), writer.saving(figure, str(partial), DPI):
+            for frame, image in enumerate(images):
+                picture.show(image, points[frame])
+                for body, joints in zip(bodies, poses.values(), strict=True):
+                    body.show(joints[frame])
+                writer.grab_frame()
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def cut(points, poses, camera, options):
+    """(points, poses, pictures) of the frames that the flags leave, means over --viz-downsample of them."""
     first, step = options.viz_skip, options.viz_downsample
     count = len(points) - first if options.viz_limit < 0 else min(len(points) - first, options.viz_limit)
     if count < step:
         raise InputError(f"--viz-skip {first}, --viz-downsample {step}: nothing is left of the {len(points)} frames of the recording")
     shown = range(first, first + count // step * step)
     points, poses = means(points[shown], step), {title: means(joints[shown], step) for title, joints in poses.items()}
-    images = means_of(pictures(options.viz_video, shown, clip.camera), step) if options.viz_video else blank(points, clip.camera)
-    figure = Figure(((1 + len(poses)) * options.viz_size, options.viz_size), layout="constrained")
+    return points, poses, means_of(pictures(options.viz_video, shown, camera), step) if options.viz_video else blank(points, camera)
+
+
+def laid_out(poses, camera, data, size):
+    """(figure, Picture, a Body for each pose) beside each other, `size` inches each."""
+    figure = Figure(((1 + len(poses)) * size, size), layout="constrained")
     FigureCanvasAgg(figure)
-    panel = Picture(figure.add_subplot(1, 1 + len(poses), 1), clip.camera, data)
-    bodies = [Body(figure.add_subplot(1, 1 + len(poses), 2 + i, projection="3d"), title, data.skeleton, clip.camera)
-              for i, title in enumerate(poses)]
-    path = pathlib.Path(options.viz_output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    rate = (data.fps or rate_of(options.viz_video)) / options.viz_downsample
-    writer = WRITERS[path.suffix](rate, **({"bitrate": options.viz_bitrate} if path.suffix == ".mp4" else {}))
-    with matplotlib.rc_context({"animation.ffmpeg_path": imageio_ffmpeg.get_ffmpeg_exe()}), writer.saving(figure, str(partial), 80):
-        for frame, image in enumerate(images):
-            panel.show(image, points[frame])
-            for body, joints in zip(bodies, poses.values(), strict=True):
-                body.show(joints[frame])
-            writer.grab_frame()
-    os.replace(partial, path)
+    picture = Picture(figure.add_subplot(1, 1 + len(poses), 1), camera, data)
+    return figure, picture, [Body(figure.add_subplot(1, 1 + len(poses), 2 + i, projection="3d"), title, data.skeleton, camera)
+                             for i, title in enumerate(poses)]
 
 
 class Picture:
