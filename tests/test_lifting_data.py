@@ -242,6 +242,11 @@ def test_processes_share_a_batch():
     assert torch.equal(torch.cat(parts), torch.cat([whole_batch[::2], whole_batch[1::2]]))
 
 
+def test_a_last_batch_too_small_for_every_process_is_left_out():
+    counts = [[len(batch.rows) for batch in Windows(CLIPS, 11, share=(i, 2), least=2)] for i in range(2)]
+    assert counts == [[6], [5]] and [len(batch.rows) for batch in Windows(CLIPS, 11)] == [11, 1]
+
+
 def test_whole_clips_are_padded_and_mirrored():
     points, joints = whole(CLIPS[0], 4, 4, MIRRORS)
     assert points.shape == (2, 15, 17, 2) and torch.equal(points[0, :8], points[0, 8].expand(8, 17, 2))

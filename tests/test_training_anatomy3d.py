@@ -175,7 +175,7 @@ def test_the_evaluation_is_the_application(data, tmp_path):
     ("--randnum 99", "99 random frames are asked of a sequence of 18"), ("-arc 3,5", "widths are all 3"), ("-s 2", "-s 1"),
     ("-bi 1,2", "--boneindex"), ("-r x.bin --evaluate y.bin", "exclude"), ("--scores none.pkl", "no visibility scores none.pkl"),
     ("--evaluate none.bin", "no checkpoint none.bin"), ("-str S2", "no subject S2"), ("-k sh_ft_h36m", "no 2D keypoints"),
-    ("-d humaneva15", "trained on h36m"), ("-a Flying", "begins with Flying")])
+    ("-d humaneva15", "trained on h36m"), ("--eva-frequency 0", "--eva-frequency 0: expected 1"), ("-a Flying", "begins with Flying")])
 def test_faults_are_one_line(call, capsys, flags, words):
     assert call("", *flags.split()) == 2
     err = capsys.readouterr().err

@@ -9,7 +9,7 @@ import torch
 
 import lifters.rie
 from core.normal import mirrored
-from core.skeletons import H36M17
+from core.skeletons import H36M17, HUMANEVA15
 from lifters._rie import RieModel
 from tests import bones_data, checkpoints
 from tests.conftest import write_clip
@@ -155,7 +155,8 @@ def test_humaneva_is_learned_too(tmp_path, capsys):
 
 def test_the_published_checkpoint_goes_on(call, tmp_path):
     """One with the authors' keys alone: network, optimiser, generator."""
-    assert call(LINES[1], "--checkpoint-frequency", "1", "--no-eval") == 0
+    windows = 2 * sum(4 * 18 for take in ("", " 1") for action in ("Walking", "WalkDog"))  # and a last batch of one, which is left out
+    assert call(LINES[1], "--checkpoint-frequency", "1", "--no-eval", "-b", str(windows - 1)) == 0
     content = checkpoint(tmp_path / "run" / "stage_1_epoch_1.bin")
     torch.save({key: content[key] for key in ("epoch", "lr", "random_state", "optimizer", "model_pos")}, tmp_path / "run" / "theirs.bin")
     assert call(LINES[1], "-e", "2", "-r", "theirs.bin", "--no-eval") == 0
@@ -180,11 +181,13 @@ def test_evaluation_is_that_of_the_application_and_of_windows(data, tmp_path):
 @pytest.mark.parametrize(("flags", "words"), [
     ("--causal", "no causal"), ("--dense", "dense"), ("-s 2", "stride of 1"), ("--stage 4", "expected 1, 2 or 3"), ("--stage 2", "give -p"),
     ("--stage 3 -p a.bin", "-p gives stage 2"), ("--stage 3 -ft none.bin", "no checkpoint none.bin"),
-    ("--evaluate none.bin", "no checkpoint none.bin"), ("-r wrong.bin", "wrong.bin"), ("--export-training-curves --no-eval", "exclude"),
+    ("--evaluate none.bin", "no checkpoint none.bin"), ("-r wrong.bin", "wrong.bin"), ("--evaluate eva.bin", "is of humaneva15"),
+    ("--export-training-curves --no-eval", "exclude"),
     ("--subset 2", "--subset 2.0"), ("-b 0", "--batch-size 0")])
 def test_faults_are_one_line(call, tmp_path, capsys, flags, words):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "wrong.bin").write_bytes(b"nothing")
+    checkpoints.rie(tmp_path / "run" / "eva.bin", (3, 3), 4, 4, 1, 8, HUMANEVA15)
     assert call("-k gt", *flags.split()) == 2
     err = capsys.readouterr().err
     assert words in err and err.count("\n") == 1

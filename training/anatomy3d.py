@@ -31,7 +31,6 @@ from weights import load, load_strict
 PUBLISHED = {"cpn_ft_h36m_dbb": {"MPJPE": 44.1}}
 
 
-
 def arguments(argv, program="training anatomy3d"):
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     lifting_flags.add(parser, seed=1234)
@@ -61,6 +60,9 @@ def arguments(argv, program="training anatomy3d"):
         raise InputError(f"-d {options.dataset}: Anatomy3D is trained on h36m, whose lenses are known and which has visibility scores")
     if options.stride != 1 or options.dense:
         raise InputError("Anatomy3D is trained with -s 1 and without --dense")
+    for name in ("eva_frequency", "randnum", "randnumtest"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected 1 or more")
     return options
 
 
@@ -85,11 +87,11 @@ def network_of(options, skeleton):
 
 
 def lessons(options, data, network, device, share):
-    """The Lessons of the training subjects."""
-    clips = data.clips(lifting_flags.subjects(options.subjects_train), lifting_flags.actions(options), options.subset, options.downsample)
+    """The Lessons of the training subjects; a last batch of a single window, from which batch normalisation learns nothing, is left out."""
+    clips = lifting_flags.labelled_clips(data, options)
     pad = network.receptive_field // 2
     mirrors = lifting_flags.mirrors(data) if options.data_augmentation else None
-    windows = Windows(clips, options.batch_size, 1, pad, pad if options.causal else 0, mirrors=mirrors, device=device, share=share)
+    windows = Windows(clips, options.batch_size, 1, pad, pad if options.causal else 0, mirrors=mirrors, device=device, share=share, least=2)
     return random_frames.Lessons(windows, data.skeleton, options.randnum, options.augdegree, network.pairs, options.official_aliasing,
                                  options.linear_projection)
 
@@ -108,7 +110,7 @@ def train(options):
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     weights, frame = anatomy_losses.Weights(options.wd, options.wjs, options.wl, options.snd), target(options, network.receptive_field)
-    held = [] if options.no_eval else data.clips(tested, lifting_flags.actions(options), downsample=options.downsample)
+    held = [] if options.no_eval else lifting_flags.tested_clips(data, options)
 
     def loss(lesson):
         terms = anatomy_losses.losses(network, lesson, frame, weights)

@@ -93,6 +93,23 @@ def opened(options, same_joints=False):
     return data
 
 
+def labelled_clips(data, options):
+    """The Clips to train on. Raises InputError where one has no 3D."""
+    clips = data.clips(subjects(options.subjects_train), actions(options), options.subset, options.downsample)
+    if bare := [clip.subject for clip in clips if clip.joints is None]:
+        raise InputError(f"{data.name} has no 3D of {bare[0]}: --subjects-train needs it")
+    return clips
+
+
+def tested_clips(data, options, names=None):
+    """The Clips with 3D of the test subjects, or of `names` among them. Raises InputError where there are none."""
+    names = names or subjects(options.subjects_test)
+    clips = [clip for clip in data.clips(names, actions(options), downsample=options.downsample) if clip.joints is not None]
+    if not clips:
+        raise InputError(f"{data.name} has no 3D of {','.join(names)} to compare with")
+    return clips
+
+
 def mirrors(data):
     return Mirrors(data.layout.mirror, data.skeleton.mirror)
 

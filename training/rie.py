@@ -104,10 +104,10 @@ def train(options):
     data = lifting_flags.opened(options, same_joints=True)
     network = begun(options, network_of(options, data.skeleton)).to(device)
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], options.learning_rate, amsgrad=True)
-    clips = [data.clips(lifting_flags.subjects(names), lifting_flags.actions(options), subset, options.downsample)
-             for names, subset in ((options.subjects_train, options.subset), (options.subjects_test, 1.0))]
-    windows, known, held = (windows_of(options, data, network, part, device, shuffle, share) for part, shuffle in
-                            ((clips[0], True), (clips[0], False), (clips[1], False)))
+    clips = lifting_flags.labelled_clips(data, options)
+    windows = windows_of(options, data, network, clips, device, True, share)
+    watched = {} if options.no_eval else {name: windows_of(options, data, network, part, device, False, share) for name, part in
+                                          (("3d_eval", clips), ("3d_valid", lifting_flags.tested_clips(data, options)))}
     stem = f"stage_{options.stage}_"
     course = Course(options.checkpoint, {"model_pos": network}, optimizer, options.epochs, {"random_state": windows},
                     lifting_flags.schedule(optimizer, network, options), options.clip, options.half, options.checkpoint_frequency,
@@ -116,8 +116,7 @@ def train(options):
         course.resume(lifting_flags.file(options, options.resume))
     while not course.done:
         figures = {"3d_train": course.train(windows, lambda batch: {"loss": loss(network, batch)})["loss"]}
-        if not options.no_eval:
-            figures |= {"3d_eval": error(network, known), "3d_valid": error(network, held)}
+        figures |= {name: error(network, part) for name, part in watched.items()}
         course.finish(figures)
         if options.export_training_curves and not share[0]:
             draw_curves(course.history, course.folder / f"{stem}loss_3d.png", list(figures), "MPJPE (m)", skip=min(3, options.epochs - 1))
@@ -125,10 +124,13 @@ def train(options):
 
 
 def windows_of(options, data, network, clips, device, shuffle, share):
-    """The windows of clips, and of their mirror images where these are wanted; evaluation is not shared among processes."""
+    """The windows of clips, and of their mirror images where these are wanted; evaluation is not shared among processes.
+
+    Batch normalisation learns nothing from a single window: such a last batch is left out.
+    """
     mirrored = options.data_augmentation if shuffle else options.test_time_augmentation
     return Windows(clips, options.batch_size, 1, network.receptive_field // 2, 0, shuffle, lifting_flags.mirrors(data) if mirrored else None,
-                   device=device, share=share if shuffle else (0, 1))
+                   device=device, share=share if shuffle else (0, 1), least=2 if shuffle else 1)
 
 
 def loss(network, batch):
@@ -149,6 +151,8 @@ def evaluate(options):
     path, flip = lifting_flags.evaluated_file(options), options.test_time_augmentation
     lifter = lifters.rie.build(str(path), widths(options.architecture), options.stage, options.latent_features_dim, flip, options.device)
     data = lifting_flags.opened(options, same_joints=True)
+    if lifter.skeleton_in != data.skeleton:
+        raise InputError(f"{path} is of {lifter.skeleton_in.name}, the data of {data.skeleton.name}")
     return panels.render(lifter, data, options) if options.render else lifted.show(lifter, data, options, PUBLISHED)
 
 

@@ -58,7 +58,7 @@ def train(options):
     """Train to the last epoch; the Reader of what was learned, and the data."""
     device, share = seeds.begin(options.seed, options.device, options.threads)
     data, tested = lifting_flags.opened(options), lifting_flags.subjects(options.subjects_test)
-    clips = labelled_clips(data, options)
+    clips = lifting_flags.labelled_clips(data, options)
     held = [] if options.no_eval else data.clips(tested, lifting_flags.actions(options), downsample=options.downsample)
     unlabelled = unlabelled_clips(data, options)
     networks = networks_of(options, data, clips[0].points.shape[-1], device, bool(unlabelled))
@@ -71,7 +71,7 @@ def train(options):
     reader = Reader(networks, lifting_flags.mirrors(data), options.test_time_augmentation)
     batches, loss = lessons(options, data, networks, streams, course)
     while not course.done:
-        figures = course.train(batches(), loss)
+        figures = course.train(batches, loss)
         if not options.no_eval:
             figures |= measured(reader, clips, held, bool(unlabelled), options.linear_projection)
         course.finish(figures)
@@ -84,14 +84,6 @@ def curves(course):
     """The authors' three pictures; the first epochs are left out, as theirs are."""
     for name, (names, label) in CURVES.items():
         draw_curves(course.history, course.folder / f"{name}.png", names, label, skip=min(3, course.epochs - 2))
-
-
-def labelled_clips(data, options):
-    """The Clips to train on. Raises InputError where one has no 3D."""
-    clips = data.clips(lifting_flags.subjects(options.subjects_train), lifting_flags.actions(options), options.subset, options.downsample)
-    if bare := [clip.subject for clip in clips if clip.joints is None]:
-        raise InputError(f"{data.name} has no 3D of {bare[0]}: --subjects-train needs it")
-    return clips
 
 
 def unlabelled_clips(data, options):
@@ -110,11 +102,11 @@ def networks_of(options, data, features, device, trajectory):
 
 
 def streams_of(options, data, clips, unlabelled, pad, device, share):
-    """{key in the checkpoint: Windows}: the labelled ones, and unlabelled ones without end."""
+    """{key in the checkpoint: Windows}: the labelled ones, and unlabelled ones without end. Batch normalisation cannot learn from a single window."""
     mirrors = lifting_flags.mirrors(data) if options.data_augmentation else None
     common = {"batch": max(1, options.batch_size // options.stride), "stride": options.stride, "pad": pad, "shift": pad if options.causal else 0,
               "mirrors": mirrors, "device": device, "share": share}
-    streams = {"random_state": Windows(clips, **common)}
+    streams = {"random_state": Windows(clips, **common, least=2)}
     if unlabelled:
         streams["random_state_semi"] = Windows(unlabelled, **common, seed=4321, endless=True)
     return streams
@@ -134,14 +126,23 @@ def schedule(optimizer, networks, options):
 
 
 def lessons(options, data, networks, streams, course):
-    """(batches(), loss(batch)) of an epoch. A last batch of a single window is left out: batch normalisation cannot learn from one."""
+    """(batches, loss(batch)) of an epoch: labelled ones, or pairs with unlabelled ones."""
     labelled, other = streams["random_state"], streams.get("random_state_semi")
     if other is None:
-        return lambda: (batch for batch in labelled if len(batch.points) > 1), lambda batch: supervised(networks[0], strided(options), batch)
+        return labelled, lambda batch: supervised(networks[0], strided(options), batch)
     semi = SemiSupervised(networks, data.skeleton, strided(options), labelled.pad, labelled.shift, not options.no_proj, options.linear_projection,
                           options.bone_length_term)
-    pairs = lambda: (pair for pair in zip(labelled, other, strict=False) if len(pair[0].points) > 1)  # noqa: E731
-    return pairs, lambda pair: semi(pair, alone=course.epoch < options.warmup)
+    return Pairs(labelled, other), lambda pair: semi(pair, alone=course.epoch < options.warmup)
+
+
+class Pairs:
+    """(labelled, unlabelled) Batches, as many as there are labelled ones."""
+
+    def __init__(self, labelled, other):
+        self.labelled, self.other = labelled, other
+
+    def __iter__(self):
+        return zip(self.labelled, self.other, strict=False)
 
 
 # ---- evaluation

@@ -9,7 +9,7 @@ import pathlib
 from benchmarks.systems import _runs
 from training import anatomy3d
 
-SMALL = ("-k cpn_ft_h36m_dbb -arc 3,3 -ch 16 --randnum 10 -drop 0.1 -b 128 --downsample 4 -lr 0.003 -lrd 0.8 -e 6 --eva-frequency 100 "
+SMALL = ("-k cpn_ft_h36m_dbb -arc 3,3 -ch 16 --randnum 10 -drop 0.1 -b 128 --downsample 4 -lr 0.003 -lrd 0.9 -e 15 --eva-frequency 100 "
          "--checkpoint-frequency 100 --device cpu")
 TERMS = ("loss", "pose", "frames", "new_frames", "lengths", "new_lengths", "directions", "shifts")
 

@@ -49,7 +49,12 @@ def learning(options):
         found = {name: [learned(line, data, pathlib.Path(folder) / f"{i}-{seed}", options, seed) for seed in seeds]
                  for i, (name, line) in enumerate(RUNS.items())}
     print(f"\n{options.channels} channels, {options.epochs} epochs, takes of {options.frames} frames, seeds {options.seeds}; S9 and S11, mm")
-    print(f"{'':38}{'MPJPE':>8}{'spread':>14}{'PA-MPJPE':>10}{'spread':>14}   loss, first and last epoch (m)")
+    print(table(found))
+
+
+def table(found):
+    """{run: [(errors, history) of each seed]} as text: mean, smallest and largest error, losses, and the gain by unlabelled subjects seed by seed."""
+    lines = [f"{'':38}{'MPJPE':>8}{'spread':>14}{'PA-MPJPE':>10}{'spread':>14}   loss, first and last epoch (m)"]
     for name, runs in found.items():
         cells = ""
         for error, width in (("MPJPE", 8), ("PA-MPJPE", 10)):
@@ -57,7 +62,10 @@ def learning(options):
             spread = f"{min(values):.1f}-{max(values):.1f}"
             cells += f"{np.mean(values):{width}.1f}{spread:>14}"
         first, last = (np.mean([history[at]["3d_train"] for _, history in runs]) for at in (0, -1))
-        print(f"{name:38}{cells}   {first:.3f} {last:.3f}")
+        lines.append(f"{name:38}{cells}   {first:.3f} {last:.3f}")
+    alone, more = ([means["MPJPE"] for means, _ in runs] for runs in found.values())
+    lines.append("gain in MPJPE, seed by seed: " + ", ".join(f"{a - b:.1f}" for a, b in zip(alone, more, strict=True)))
+    return "\n".join(lines)
 
 
 # ---- speed

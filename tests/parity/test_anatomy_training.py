@@ -64,7 +64,7 @@ def test_a_batch_of_lessons(official, case, aliased):
     same = [(made.points, expected["b2d"]), (made.poses, poses), (made.frames, expected["b2d_rand"][..., :2]),
             (made.new_poses, expected["b3d_randaug"]), (made.new_lengths, expected["bonelennew"])]
     for mine, theirs in same:
-        torch.testing.assert_close(mine, theirs, atol=1e-9, rtol=0)
+        torch.testing.assert_close(mine.double(), theirs, atol=1e-9, rtol=0)
     seen = project(expected["b3d_randaugtraj"], expected["cam"].float())
     torch.testing.assert_close(made.new_frames, seen, atol=1e-5, rtol=0)
     assert expected["rand3d_is_same_buffer_as_aug"] and torch.allclose(made.frame_poses, expected["b3d_rand"]) == aliased

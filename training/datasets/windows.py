@@ -44,13 +44,15 @@ class Windows:
 
     The points of a chunk reach `pad` frames further on both sides, the ends of a clip repeated; `shift` (pad for a causal network, else 0) moves
     them back in time. `batch` counts chunks; the last batch of an epoch is what is left. `endless` never ends an epoch, only reshuffles.
-    The order is that of numpy's RandomState(seed), as in the published generator. `share` = (i, n) gives every n-th chunk of each batch.
+    The order is that of numpy's RandomState(seed), as in the published generator. `share` = (i, n) gives every n-th chunk of each batch, whose last
+    one is left out where it has fewer than `least` chunks for each of the n.
     Iteration begins a new epoch; `state()` and `restore()` carry the order over a restart.
     """
 
-    def __init__(self, clips, batch, stride=1, pad=0, shift=0, shuffle=True, mirrors=None, seed=1234, endless=False, device="cpu", share=(0, 1)):
+    def __init__(self, clips, batch, stride=1, pad=0, shift=0, shuffle=True, mirrors=None, seed=1234, endless=False, device="cpu", share=(0, 1),
+                 least=1):
         self.batch, self.stride, self.pad, self.shift = batch, stride, pad, shift
-        self.shuffle, self.endless, self.device, self.share = shuffle, endless, torch.device(device), share
+        self.shuffle, self.endless, self.device, self.share, self.least = shuffle, endless, torch.device(device), share, least
         self.random, self.order, self.at = np.random.RandomState(seed), None, 0  # noqa: NPY002 - the published order is this generator's
         self.mirrors = mirrors and Mirrors(*(torch.tensor(side, device=self.device) for side in mirrors))
         lengths = [len(clip) for clip in clips]
@@ -87,9 +89,9 @@ class Windows:
                 self.order, self.at = self._permuted(), 0
             while self.at < len(self):
                 rows = self.order[self.at * self.batch: (self.at + 1) * self.batch]
-                mine = rows[self.share[0]:: self.share[1]]
                 self.at += 1
-                yield self.cut(self.rows[mine if len(mine) else rows])
+                if len(rows) >= self.least * self.share[1]:
+                    yield self.cut(self.rows[rows[self.share[0]:: self.share[1]]])
             self.order = None
             if not self.endless:
                 return

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from core.errors import InputError
 from training import lifting_flags
 from training.evaluation.errors import NAMES, Table
 from training.loop import join_processes
@@ -26,10 +25,7 @@ def show(lifter, data, options, published, late=0):
     names = lifting_flags.subjects(options.subjects_test)
     found, known = {}, published.get(data.keypoints, {}) if data.name == "h36m" else {}
     for group in [[name] for name in names] if options.by_subject else [names]:
-        clips = [clip for clip in data.clips(group, lifting_flags.actions(options), downsample=options.downsample) if clip.joints is not None]
-        if not clips:
-            raise InputError(f"no 3D of subject {','.join(group)} to compare with")
-        found[",".join(group)] = errors(lifter, clips, late)
+        found[",".join(group)] = errors(lifter, lifting_flags.tested_clips(data, options, group), late)
     for group, table in found.items() if join_processes()[0] == 0 else ():
         print(text(table, f"{data.name}, {data.keypoints} 2D, subjects {group}", lifter.flip, known))
     return found
