@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.errors import InputError
 from core.skeletons import COCO17, H36M18, MPII16, MUPOTS17
 from poses._posenet import DEPTH
 from training import crops
@@ -197,6 +198,21 @@ def test_processes_share_an_epoch():
 def test_a_last_batch_of_one_is_left_out(count, sizes):
     batches = Batches(torch.utils.data.TensorDataset(torch.arange(count)), 4, torch.device("cpu"))
     assert [len(batch[0]) for batch in batches] == sizes and len(batches) == len(sizes)
+
+
+class Unreadable(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, place):
+        raise InputError("x.jpg: cannot be read as a picture")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_picture_is_one_line_whoever_reads_it(workers):
+    with pytest.raises(InputError) as error:
+        list(Batches(Unreadable(), 2, torch.device("cpu"), workers))
+    assert str(error.value) == "x.jpg: cannot be read as a picture"
 
 
 def test_oks_ap(picture_sets):

@@ -229,6 +229,11 @@ def test_model_resume_goes_on(senet_run, picture_sets, tmp_path):
     senet.main(["--cfg", str(path)])
     state = torch.load(own, weights_only=True)
     assert state["epoch"] == 2 and state["optimizer"]["param_groups"][0]["lr"] == pytest.approx(1e-4)
+    whole = experiment(tmp_path / "whole" / "train.yaml", picture_sets)  # the same as a run that was never stopped
+    whole.write_text(whole.read_text().replace("END_EPOCH: 1", "END_EPOCH: 2"))
+    senet.main(["--cfg", str(whole)])
+    wanted = torch.load(tmp_path / "whole" / own.relative_to(tmp_path), weights_only=True)["state_dict"]
+    assert all(torch.equal(value, state["state_dict"][key]) for key, value in wanted.items())
     with pytest.raises(InputError, match="MODEL.RESUME"):
         senet.main(["--cfg", str(experiment(tmp_path / "other.yaml", picture_sets, RESUME="nothing.pth.tar"))])
 

@@ -87,11 +87,11 @@ def network_of(options, skeleton):
 
 
 def lessons(options, data, network, device, share):
-    """The Lessons of the training subjects."""
+    """The Lessons of the training subjects; a last batch of a single window, from which batch normalisation learns nothing, is left out."""
     clips = lifting_flags.labelled_clips(data, options)
     pad = network.receptive_field // 2
     mirrors = lifting_flags.mirrors(data) if options.data_augmentation else None
-    windows = Windows(clips, options.batch_size, 1, pad, pad if options.causal else 0, mirrors=mirrors, device=device, share=share)
+    windows = Windows(clips, options.batch_size, 1, pad, pad if options.causal else 0, mirrors=mirrors, device=device, share=share, least=2)
     return random_frames.Lessons(windows, data.skeleton, options.randnum, options.augdegree, network.pairs, options.official_aliasing,
                                  options.linear_projection)
 

@@ -4,6 +4,7 @@ import itertools
 
 from torch.utils.data import DataLoader, Sampler
 
+from core.errors import InputError
 from training.loop import join_processes
 
 
@@ -35,4 +36,8 @@ class Batches:
         return self.count
 
     def __iter__(self):
-        return ([each.to(self.device) for each in batch] for batch in itertools.islice(self.loader, self.count))
+        try:
+            for batch in itertools.islice(self.loader, self.count):
+                yield [each.to(self.device) for each in batch]
+        except InputError as error:  # of a reading process it comes with that one's whole traceback
+            raise InputError(str(error).strip().splitlines()[-1].removeprefix("core.errors.InputError: ")) from error

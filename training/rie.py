@@ -115,8 +115,7 @@ def train(options):
     if options.resume:
         course.resume(lifting_flags.file(options, options.resume))
     while not course.done:
-        batches = (batch for batch in windows if len(batch.points) > 1)  # batch normalisation learns nothing from one window
-        figures = {"3d_train": course.train(batches, lambda batch: {"loss": loss(network, batch)})["loss"]}
+        figures = {"3d_train": course.train(windows, lambda batch: {"loss": loss(network, batch)})["loss"]}
         figures |= {name: error(network, part) for name, part in watched.items()}
         course.finish(figures)
         if options.export_training_curves and not share[0]:
@@ -125,10 +124,13 @@ def train(options):
 
 
 def windows_of(options, data, network, clips, device, shuffle, share):
-    """The windows of clips, and of their mirror images where these are wanted; evaluation is not shared among processes."""
+    """The windows of clips, and of their mirror images where these are wanted; evaluation is not shared among processes.
+
+    Batch normalisation learns nothing from a single window: such a last batch is left out.
+    """
     mirrored = options.data_augmentation if shuffle else options.test_time_augmentation
     return Windows(clips, options.batch_size, 1, network.receptive_field // 2, 0, shuffle, lifting_flags.mirrors(data) if mirrored else None,
-                   device=device, share=share if shuffle else (0, 1))
+                   device=device, share=share if shuffle else (0, 1), least=2 if shuffle else 1)
 
 
 def loss(network, batch):

@@ -50,7 +50,7 @@ class Lessons:
         return len(self.windows)
 
     def __iter__(self):
-        return (self.lesson(batch) for batch in self.windows if len(batch.points) > 1)  # batch normalisation learns nothing from one window
+        return (self.lesson(batch) for batch in self.windows)
 
     def lesson(self, batch):
         windows, rows = self.windows, batch.rows

@@ -31,4 +31,6 @@ def main(argv=None):
     branches = {"gcn": fitted(upper_from_state, upper, device, semgcn_state), "linear": fitted(lower_from_state, lower, device)}
     found = {"pose network": data.own} | {name: answer(name, network, data, device) for name, network in branches.items()}
     found["both"] = refined(data.patch, upper, lower, device)
-    print(lines({name: figures(joints, data.truth) for name, joints in found.items()}))
+    table = {name: figures(joints, data.truth) for name, joints in found.items()}
+    print(lines(table))
+    return table
