@@ -104,7 +104,7 @@ class Steady:
         bonus = HEED * heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT) + LOOKS * alike
         overlaps = iou(predicted, boxes)
         taken = claimed(overlaps, people.misses == 0) - THEIRS
-        holds = own(overlaps, iou(boxes, boxes), CLOSE)
+        holds = None if features.any() else own(overlaps, iou(boxes, boxes), CLOSE)  # looks tell a second box better
         rounds, strong, recent = Rounds(len(people), len(boxes)), belief >= STRONG, people.away <= self.memory
         for who, which, (margin, least) in ((people.misses == 0, strong, NEAR), (recent, strong, FAR),
                                             (people.misses <= 2, ~strong & (belief >= WEAK - 1e-6), SURE)):
