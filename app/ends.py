@@ -14,6 +14,7 @@ from core.geometry import project
 WINDOW, WINDOW_IN_SPACE = 0.5, 0.7  # s at the end of a track from which its motion and size are taken
 FADING, POSE_FADING = 0.5, 0.1  # s for which the velocity that a person or a joint had is believed
 LONGEST, LONGEST_IN_SPACE, LONGEST_WITH_LOOKS = 2.0, 3.0, 8.0  # s of absence
+TURNING = 1.6  # s of absence after which only those are found who walked on
 LOOKS = 0.35  # largest cosine distance of appearances
 HEIGHT = 1.77  # m that are a height
 DEPTH = 0.15  # how much less a metre along the line of sight counts, for each metre from the camera
@@ -120,7 +121,7 @@ def _in_space(last, first, gap, far):
     miss = np.stack([way - gap * last.velocity, way - gap * first.velocity])
     on = np.linalg.norm(less * miss, axis=1).mean() / (0.3 + 0.3 * gap)
     turned = np.linalg.norm(less * miss.mean(0)) / (HEIGHT * _room(gap))
-    place = on if on <= 1 else np.sqrt((1 + turned**2) / 2)
+    place = on if on <= 1 or gap > TURNING else np.sqrt((1 + turned**2) / 2)
     if far:  # the place only says who is the likelier one
         distance = np.hypot(np.linalg.norm(way[:2]), max(abs(way[2]) - 2 * DEPTH * depth, 0))
         return [body, min(place, 1), distance / (PACE[0] + PACE[1] * gap)]

@@ -92,7 +92,7 @@ def test_two_who_pass_behind_a_wall_at_once_are_told_apart_in_space():
         assert sorted(tracks) == [1, 2]
         return [np.linalg.norm(tracks[n].points[-1, 0] - points[tracks[n].frames[-1], 0]) for n, points in zip((1, 2), people, strict=True)]
 
-    assert max(faults(in_space=ends_in_space(CAMERA, make("lifter", "tcn"), BODY21))) < 2
+    assert max(faults(in_space=ends_in_space(CAMERA, make("lifter", "tcn:flip=false"), BODY21))) < 2
     assert min(faults()) > 50  # by the picture alone each is taken for the other, who comes out where they went in
 
 
@@ -102,7 +102,7 @@ def test_people_seen_at_the_same_time_are_never_joined():
                         Poses(BODY21, np.stack(rows), np.full((len(ids), 21), 0.8)))
             for i in range(60) for ids, rows in [([1], [points[i]]) if i < 28 else ([1, 2], [points[i], points[i] + (45, 0)]) if i < 30
                                                   else ([2], [points[i] + (45, 0)])]]
-    assert sorted(assemble(both, INFO, in_space=ends_in_space(CAMERA, make("lifter", "tcn"), BODY21))) == [1, 2]
+    assert sorted(assemble(both, INFO, in_space=ends_in_space(CAMERA, make("lifter", "tcn:flip=false"), BODY21))) == [1, 2]
 
 
 def test_without_3d_the_picture_decides():

@@ -46,6 +46,20 @@ def test_who_is_hidden_by_another_for_the_crossing_comes_out_behind_them():
     assert shown[-1][1] == pytest.approx(416, abs=4) and shown[-1][2] == pytest.approx(104, abs=4)
 
 
+@pytest.mark.parametrize(("start", "step", "double"), [(30, 1, (90, 120, 40, 100)), (131, -1, (72, 110, 60, 140))])
+def test_who_is_lost_beside_somebody_takes_none_of_their_boxes(start, step, double):
+    def seen(i):
+        standing = box(90 + i % 2, 100, 60, 140)
+        if i < 20:
+            return people(box(start + step * i, 100, 60, 130), standing)
+        return people(standing, box(*double), scores=[0.95, 0.93])  # a second box on the one who stands, none on the other
+
+    shown = follow(make("tracker", "steady"), 40, seen)
+    assert list(shown[19]) == [1, 2]
+    for now in shown[20:]:
+        assert now[2] == pytest.approx(90, abs=4) and 1 not in now
+
+
 def test_a_second_of_occlusion_is_bridged_and_shows_nobody_meanwhile():
     shown = follow(make("tracker", "steady"), 70, lambda i: people() if 20 <= i < 50 else people(box(100 + 2 * i)))
     assert all(len(now) == 0 for now in shown[20:50])

@@ -9,7 +9,7 @@ import pytest
 from core.geometry import project
 from core.records import Camera, Motion, Track
 from core.skeletons import BODY21
-from synthetic import stage
+from synthetic import absences, stage
 from synthetic.bodies import Body
 from synthetic.kinematics import Step, perform
 from synthetic.looks import random_look
@@ -240,3 +240,23 @@ def test_a_tilted_world_is_measured(crossing):
     tilt[2, 3] = 0.2
     world = scoring.score_world(replace(motion, world_from_camera=tilt @ motion.world_from_camera), truths[0])
     assert world["up_degrees"] == pytest.approx(10, abs=1e-3) and world["floor_mm"] > 0
+
+
+def test_people_leave_the_picture_and_come_back():
+    scene = absences.leaving_scene(5, people=2, fps=10)
+    to_camera = np.linalg.inv(scene.world_from_camera)
+    for person in scene.people:
+        seen = stage.in_picture(person.points, scene.camera, to_camera)
+        assert seen[:3].min() > 0.5 and seen[-3:].min() > 0.5
+        assert 8 <= absences.longest(seen < 0.02) <= 40
+
+
+def test_a_wall_hides_people_for_about_a_second():
+    scene = absences.hidden_scene(7, people=1, fps=10)
+    truths = [scene.frame(i)[1] for i in range(0, len(scene), 2)]
+    hidden = np.array([truth.shown[0] == 0 if len(truth) else False for truth in truths])
+    assert 3 <= absences.longest(hidden) <= 8  # fifths of a second
+    assert not truths[int(np.flatnonzero(hidden)[0])].visible.any()
+    picture, _ = scene.frame(0)
+    column = scene.camera.width // 2
+    np.testing.assert_allclose(picture[:, column] / 255, scene.front[:, column, :3], atol=0.15)

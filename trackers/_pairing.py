@@ -12,18 +12,47 @@ class Rounds:
         self.free, self.left = np.ones(people, bool), np.ones(boxes, bool)
         self.found = [np.zeros((2, 0), np.int64)]
 
-    def take(self, people, boxes, value):
-        """Pair those of `people` (N,) bool and `boxes` (M,) bool that are free by the largest sum of value(rows, columns) (n, m); -inf: never."""
+    def take(self, people, boxes, value, keep=None):
+        """Pair those of `people` (N,) bool and `boxes` (M,) bool that are free by the largest sum of value(rows, columns) (n, m); -inf: never.
+
+        keep(rows, columns, taken) says which of the pairs hold (K,) bool, given the columns of all pairs so far.
+        """
         rows, columns = np.flatnonzero(people & self.free), np.flatnonzero(boxes & self.left)
         if len(rows) and len(columns):
             pairs = assign(-value(rows, columns))
             rows, columns = rows[pairs[:, 0]], columns[pairs[:, 1]]
+            if keep:
+                good = keep(rows, columns, np.concatenate([*(found[1] for found in self.found), columns]))
+                rows, columns = rows[good], columns[good]
             self.free[rows] = self.left[columns] = False
             self.found.append(np.stack([rows, columns]))
 
     def pairs(self):
         """(rows of people, columns of their boxes)."""
         return np.concatenate(self.found, 1)
+
+
+def claimed(overlaps, here):
+    """The overlap of each box (M,) with whom of `here` (N,) bool it fits best and who has no better one; 0 for the others. `overlaps` is (N, M)."""
+    best = np.zeros(overlaps.shape[1])
+    if here.any() and len(best):
+        column = overlaps[here].argmax(1)
+        np.maximum.at(best, column, overlaps[here, column])
+    return best
+
+
+def own(overlaps, between, close):
+    """For Rounds.take: a pair holds unless its box overlaps another that was taken by `close` or more, and more than its person's expected place.
+
+    Then it is a second box of somebody else's. `overlaps` (N, M) are those of people and boxes, `between` (M, M) those of boxes.
+    """
+    between = between * ~np.eye(len(between), dtype=bool)
+
+    def keep(rows, columns, taken):
+        other = between[np.ix_(columns, taken)].max(1, initial=0)
+        return (other < close) | (other < overlaps[rows, columns])
+
+    return keep
 
 
 def wider(boxes, share):

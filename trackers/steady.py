@@ -13,13 +13,14 @@ from core.records import Tracks
 from trackers._boxes import centred, corners, valid
 from trackers._camera import CameraMotion, moved
 from trackers._kalman import correct, predict
-from trackers._pairing import Rounds, heading, wider
+from trackers._pairing import Rounds, claimed, heading, own, wider
 from trackers._rows import Rows
 
 BEGINS, STRONG, WEAK = 0.3, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
 SHOWN = 0.499  # least trust
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
 CLOSE = 0.3  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
+THEIRS = 0.2  # how much better a box fits somebody just seen, whose best it is, before nobody else may have it
 HEED = 0.2  # weight of the direction beside the overlap
 FAST, WENT = 0.3, 0.1  # heights a second, heights: from where on the direction counts in full
 ERROR, PUSH, SWELL = 0.05, 0.5, 0.2  # of a box; change of the velocity and of the growth in a second
@@ -101,13 +102,17 @@ class Steady:
         people, predicted = self.people, corners(self.people.mean[:, :, 0])
         alike = people.looks @ features.T  # 0 where looks are unknown
         bonus = HEED * heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT) + LOOKS * alike
+        overlaps = iou(predicted, boxes)
+        taken = claimed(overlaps, people.misses == 0) - THEIRS
+        holds = None if features.any() else own(overlaps, iou(boxes, boxes), CLOSE)  # looks tell a second box better
         rounds, strong, recent = Rounds(len(people), len(boxes)), belief >= STRONG, people.away <= self.memory
         for who, which, (margin, least) in ((people.misses == 0, strong, NEAR), (recent, strong, FAR),
                                             (people.misses <= 2, ~strong & (belief >= WEAK - 1e-6), SURE)):
             def near(rows, columns, margin=margin, least=least):
                 overlap = iou(wider(predicted[rows], margin), wider(boxes[columns], margin))
-                return np.where(overlap >= least, overlap + bonus[np.ix_(rows, columns)], -np.inf)
-            rounds.take(who, which, near)
+                possible = (overlap >= least) & (overlaps[np.ix_(rows, columns)] >= taken[columns])
+                return np.where(possible, overlap + bonus[np.ix_(rows, columns)], -np.inf)
+            rounds.take(who, which, near, holds)
         if features.any():
             found = np.where((alike >= ALIKE) & self._within_reach(measured), alike, -np.inf)
             rounds.take(people.ids > 0, strong, lambda rows, columns: found[np.ix_(rows, columns)])
