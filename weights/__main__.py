@@ -1,6 +1,7 @@
 """python -m weights list|fetch|verify|info: the weights files that are known, here, and whole."""
 
 import argparse
+import os
 import shlex
 import sys
 
@@ -23,10 +24,15 @@ def main(arguments=None):
     commands.add_parser("info", help="what a file is and holds, and how to run it").add_argument("names", nargs="+", metavar="NAME_OR_FILE")
     options = parser.parse_args(arguments)
     try:
-        return {"list": show, "fetch": get, "verify": verify, "info": inform}[options.command](getattr(options, "names", []), options.weights_dir)
+        code = {"list": show, "fetch": get, "verify": verify, "info": inform}[options.command](getattr(options, "names", []), options.weights_dir)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader has seen enough (`| head`); what is left goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def show(_, folder):

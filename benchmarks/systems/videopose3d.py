@@ -127,7 +127,7 @@ def main(argv=None):
     parser.add_argument("--batches", type=int, default=12, help="to time (12)")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--channels", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--frames", type=int, default=100, help="of each take of the written data (100)")
     options = parser.parse_args(argv)
     if options.speed or not options.learning:
