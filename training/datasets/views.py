@@ -13,9 +13,6 @@ GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("le
           ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
           ("left_eye", "right_eye", "left_ear", "right_ear", "head_top"))  # bones of one length factor, named by where they end
 SPREAD = (0.15, 0.07, 0.07, 0.07, 0.07, 0.10, 0.10, 0.07, 0.07, 0.06)  # standard deviation of the logarithm of each factor
-JOINTS = ("left_knee", "right_knee", "left_ankle", "right_ankle", "spine", "thorax", "nose", "left_elbow", "right_elbow", "left_wrist",
-          "right_wrist")  # bones that may point elsewhere, named by where they end
-BENT = math.radians(9)  # standard deviation, about each axis, of how far
 CHAIN = ("left_knee", "left_ankle", "spine", "thorax", "nose")  # the bones whose lengths add up to most of the stature
 
 
@@ -45,8 +42,7 @@ class Sampler(Draw):
     def windows(self, count, vary):
         """Joints (B, R, 21, 3) around the pelvis, and the pelvis' path (B, R, 3) from the target frame, at 24 to 60 frames a second.
 
-        `vary` adds other speeds, time that runs backwards, track ends inside the window, mirroring, other postures and body proportions; without
-        it bodies have their own stature.
+        `vary` adds other speeds, track ends inside the window, mirroring and body proportions; without it bodies have their own stature.
         """
         middle = torch.randint(len(self.joints), (count,), generator=self.generator, device=self.device)
         clip = torch.searchsorted(self.start, middle, right=True) - 1
@@ -55,7 +51,6 @@ class Sampler(Draw):
         if vary:
             step = step * self.rand(count, low=-0.2, high=0.2).exp()
             first, last = self._ends(middle, first, step, -1), self._ends(middle, last, step, 1)
-            step = torch.where(self.chance(0.3, count), -step, step)
         offset = torch.arange(self.field, device=self.device) - self.target
         time = (middle[:, None] + offset * step[:, None]).clamp(first[:, None], last[:, None]).double()
         low = time.floor().long()
@@ -93,17 +88,7 @@ class Sampler(Draw):
         lengths = bones[:, self.target, chain].norm(dim=-1)
         factor = factor * (lengths.sum(1) / (lengths * factor[:, chain]).sum(1))[:, None]
         bones = bones * factor[:, None, :, None]
-        return _chained(self._bent(bones)), root
-
-    def _bent(self, bones):
-        """In half of the windows each joint bends otherwise: bones (B, R, 21, 3) turned by an angle of their own, with all that hangs on them."""
-        count, free = len(bones), torch.zeros(len(BODY21), device=self.device)
-        free[BODY21.indices(*JOINTS)] = BENT
-        vector = self.randn(count, len(BODY21), 3) * free[:, None] * self.chance(0.5, count, 1, 1)
-        own, turns = _rotations(vector), [None] * len(BODY21)
-        for child in BODY21.order:
-            turns[child] = own[:, child] if child == BODY21.root else turns[BODY21.parents[child]] @ own[:, child]
-        return torch.einsum("bjik,brjk->brji", torch.stack(turns, 1), bones)
+        return _chained(bones), root
 
     def views(self, count, vary=True):
         """Windows under random cameras: field of view 30 to 90 degrees, any distance, people anywhere in the picture, tilted and rolled."""
@@ -144,14 +129,6 @@ class Sampler(Draw):
         angle = ((angle - angle[:, self.target, None]) * follow[:, None])[..., None]
         x, y, z = points.unbind(-1)
         return torch.stack([x * angle.cos() - z * angle.sin(), y, x * angle.sin() + z * angle.cos()], -1)
-
-
-def _rotations(vector):
-    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3)."""
-    zero = torch.zeros_like(vector[..., 0])
-    x, y, z = vector.unbind(-1)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
-    return torch.linalg.matrix_exp(cross)
 
 
 def _chained(bones):
