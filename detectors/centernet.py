@@ -7,7 +7,7 @@ Points" (Zhou et al. 2019) with the distances and levels of FCOS (Tian et al. 20
 import numpy as np
 import torch
 from torch import nn
-from torchvision.ops import box_iou, nms
+from torchvision.ops import nms
 
 import weights as files
 from core.errors import InputError
@@ -19,7 +19,6 @@ from detectors import _ctdet
 WEIGHTS = {"mobile": "detector-centernet", "dla34": "centernet-dla-2x"}  # by arch
 STRIDES = (32, 16, 8)
 BORDER = 114  # grey of the letterbox
-AGREED = 0.7  # IoU from which two boxes say the same
 
 
 class CentreNet(nn.Module):
@@ -106,13 +105,10 @@ class CentreNetDetector:
         return [(clip_boxes(b[k], width, height), s[k]) for b, s, k in zip(boxes, scores, keep, strict=True)]
 
     def _suppress(self, boxes, scores):
-        """The people among overlapping boxes, best first. A person's box is the mean of those that all but agree with the best, weighted by score:
-        nearer to the truth and steadier in time than the best alone (box voting; Gidaris and Komodakis, ICCV 2015, section 4)."""
-        boxes, scores = torch.from_numpy(boxes).float(), torch.from_numpy(scores)
+        """The people among overlapping boxes, best first."""
+        boxes, scores = torch.from_numpy(boxes), torch.from_numpy(scores)
         rows = nms(boxes, scores, self.overlap)
-        weight = (box_iou(boxes[rows], boxes) > AGREED) * scores
-        voted = weight @ boxes / weight.sum(1, keepdim=True)
-        return Detections(torch.where(weight.sum(1, keepdim=True) > 0, voted, boxes[rows]).numpy(), scores[rows].numpy())
+        return Detections(boxes[rows].numpy(), scores[rows].numpy())
 
 
 def letterbox(width, height, size):

@@ -15,6 +15,7 @@ from weights import load, load_strict, resolve
 
 STRIDE = 4
 REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
+WIDTH, STEPS = 1.5, 7  # of the Gaussian, in cells; steps towards a mode
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
 HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
 
@@ -37,21 +38,22 @@ def probabilities(logits):
     return flat[..., :-1].reshape(logits.shape)
 
 
-def decode(maps, radius, window=2):
+def decode(maps, radius):
     """Joints of probability maps (B, J, h, w): points (B, J, 2) in crop px and mass (B, J), the probability within `radius` (B,) px of them.
 
-    The point is the mean over the cells at most `window` cells from the highest one.
+    The point is the mode at the highest cell: the mean of the cells around it, weighted by a Gaussian around the point itself (mean shift; Comaniciu
+    and Meer 2002). So it does not jump when two neighbouring cells are alike.
     """
     b, j, h, w = maps.shape
     best = maps.flatten(2).argmax(-1)
-    rows, columns = torch.arange(h, device=maps.device), torch.arange(w, device=maps.device)
-    near_y = ((rows - (best // w)[..., None]).abs() <= window).to(maps.dtype)
-    near_x = ((columns - (best % w)[..., None]).abs() <= window).to(maps.dtype)
-    local = maps * near_y[..., None] * near_x[..., None, :]
-    across, down = local.sum(2), local.sum(3)
-    total = down.sum(-1).clamp_min(1e-12)
-    x, y = (across * (columns + 0.5)).sum(-1) / total, (down * (rows + 0.5)).sum(-1) / total
-    square = (rows + 0.5 - y[..., None]).square()[..., None] + (columns + 0.5 - x[..., None]).square()[..., None, :]
+    rows, columns = (torch.arange(n, device=maps.device) + 0.5 for n in (h, w))
+    x, y = best % w + 0.5, best // w + 0.5
+    for _ in range(STEPS):
+        near_x, near_y = (torch.exp(-((cells - at[..., None]) / WIDTH).square() / 2) for cells, at in ((columns, x), (rows, y)))
+        across, down = (maps * near_y[..., None]).sum(2) * near_x, (maps * near_x[..., None, :]).sum(3) * near_y
+        total = across.sum(-1).clamp_min(1e-12)
+        x, y = (across * columns).sum(-1) / total, (down * rows).sum(-1) / total
+    square = (rows - y[..., None]).square()[..., None] + (columns - x[..., None]).square()[..., None, :]
     inside = square <= (radius / STRIDE).square()[:, None, None, None]
     return torch.stack([x, y], -1) * STRIDE, (maps * inside).sum((2, 3)).clamp(0, 1)
 

@@ -48,15 +48,6 @@ def test_the_same_person_at_two_scales_is_one():
     assert len(CentreNetDetector(OneBox(), [512, 512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
 
 
-def test_a_box_is_the_mean_of_those_that_agree_with_it():
-    detector = CentreNetDetector(OneBox(), [512], 0.3, 0.5)
-    boxes = np.array([[10, 10, 110, 210], [14, 10, 110, 210], [10, 10, 110, 330], [400, 10, 500, 210]], np.float32)
-    found = detector._suppress(boxes, np.array([0.8, 0.4, 0.5, 0.9], np.float32))
-    np.testing.assert_allclose(found.boxes, [[400, 10, 500, 210], [10 + 4 * 0.4 / 1.2, 10, 110, 210]], atol=1e-3)
-    np.testing.assert_allclose(found.scores, [0.9, 0.8])
-    assert len(detector._suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))) == 0
-
-
 def test_a_batch_of_many_sizes_gives_what_each_picture_gives_alone(untrained):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (*size, 3), np.uint8) for size in [(90, 160), (160, 90), (90, 160)]]

@@ -47,6 +47,15 @@ def test_decoding_is_finer_than_a_cell(where):
     assert mass.min() > 0.95
 
 
+def test_two_cells_that_are_alike_do_not_make_the_point_jump():
+    between = torch.from_numpy(blob(40.0, 60.0)).float()[None, None]  # on the border of two cells
+    radius = torch.tensor([10.0])
+    tilts = [torch.zeros_like(between) for _ in range(2)]
+    tilts[0][..., 9], tilts[1][..., 10] = 1e-6, 1e-6
+    left, right = (body21.decode(between + tilt, radius)[0] for tilt in tilts)
+    assert (left - right).abs().max() < 2e-3
+
+
 def test_mass_is_the_probability_near_the_point():
     maps = torch.tensor((0.6 * blob(30, 30) + 0.3 * blob(70, 100))[None, None], dtype=torch.float32)
     points, mass = body21.decode(maps, torch.tensor([12.0]))
