@@ -48,12 +48,7 @@ def arguments(argv, program="training anatomy3d"):
     flag("--scores", help="file of the visibility scores (score.pkl in the data folder)")
     flag("--official-aliasing", action="store_true", help="compare the rough poses with those of other bodies, as the authors' program does")
     flag("--official-causal", action="store_true", help="with --causal: ask for the middle of the window, half a window late, as theirs does")
-    panels.add_flags(flag)
-    options = parser.parse_args(argv)
-    lifting_flags.check(options)
-    if options.render:
-        panels.check(options)
-        options.subjects_test = options.viz_subject
+    options = lifting_flags.parsed(parser, argv)
     if set(widths(options.architecture)) != {3}:
         raise InputError(f"-arc {options.architecture}: Anatomy3D's filter widths are all 3")
     if options.dataset != "h36m":

@@ -14,7 +14,7 @@ from core.networks import fuse, normalised, pick_device
 from trackers._embednet import SIZE, EmbedNet
 from training import augment, graphs, looks
 from training.gallery import Gallery
-from training.loop import Batches, Run
+from training.loop import Batches, Run, add_flags
 from training.pose import gather
 from training.start import groups, start_trunk
 
@@ -96,15 +96,8 @@ def arguments(argv):
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people besides")
     parser.add_argument("--teacher", help="folder of the public weights")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
-    parser.add_argument("--state", default="training/runs/appearance/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written after every epoch")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
-    parser.add_argument("--steps", type=int, default=100, help="batches of an epoch")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
+    add_flags(parser, "appearance", steps=100, epochs=40, batch=128)
     return parser.parse_args(argv)
 
 

@@ -11,6 +11,7 @@ from core.networks import pick_device
 from lifters._tcn import widths
 from training.datasets.published import open_set
 from training.datasets.windows import Mirrors
+from training.evaluation import panels
 
 
 def add(parser, **defaults):
@@ -59,6 +60,17 @@ def _ours(flag):
     flag("--half", action="store_true", help="compute in bfloat16 where that is safe")
     flag("--clip", type=float, help="largest norm of the gradients")
     flag("--tensorboard", action="store_true", help="event files beside log.csv")
+
+
+def parsed(parser, argv):
+    """The options of a command line with these flags, a system's own, and those of drawing. Raises InputError for those that make no sense."""
+    panels.add_flags(parser.add_argument)
+    options = parser.parse_args(argv)
+    check(options)
+    if options.render:
+        panels.check(options)
+        options.subjects_test = options.viz_subject
+    return options
 
 
 def check(options):

@@ -19,7 +19,7 @@ from poses.body21 import PoseNet
 from training import augment, looks, pose_teachers
 from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
 from training.gallery import Gallery, cell_centres
-from training.loop import Batches, Run, crop_size, size_at, stages
+from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
 from training.pose_release import held_out, release
 from training.start import groups, start_trunk, unfold
 
@@ -143,20 +143,13 @@ def arguments(argv):
     parser.add_argument("--start", help="weights file of an earlier run to go on from")
     parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay as they are: quicker on a CPU")
     parser.add_argument("--strength", type=float, default=1.0, help="of the augmentation, 0..1")
-    parser.add_argument("--state", default="training/runs/pose/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written as the run goes on")
     parser.add_argument("--sizes", default="96x128:0.6,128x160:0.4", help="crop sizes and their shares of the budget")
     parser.add_argument("--inference", help="crop size of the weights file; by default the size trained last (quite another one costs accuracy)")
     parser.add_argument("--every", type=int, default=4, help="epochs between two weights files")
-    parser.add_argument("--steps", type=int, default=100, help="batches of an epoch")
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--device", default="auto")
+    add_flags(parser, "pose", steps=100, epochs=60, batch=32)
     return parser.parse_args(argv)
 
 

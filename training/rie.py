@@ -41,12 +41,7 @@ def arguments(argv, program="training rie"):
     flag("-ft", "--finetune", default="", help="checkpoint to begin with, of the same network")
     flag("--warmup", type=int, default=1, help="taken for the authors' command lines")
     flag("--width", type=int, default=1024, help="of the fully connected blocks; that of the authors is 1024")
-    panels.add_flags(flag)
-    options = parser.parse_args(argv)
-    lifting_flags.check(options)
-    if options.render:
-        panels.check(options)
-        options.subjects_test = options.viz_subject
+    options = lifting_flags.parsed(parser, argv)
     return checked(options)
 
 

@@ -15,7 +15,7 @@ from core.skeletons import BODY21
 from poses.distance import LEAST, DistanceNet, observed
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
-from training.loop import Batches, Run
+from training.loop import Batches, Run, add_flags
 from weights import save
 
 EXACT = 0.25  # of the batches are seen without error
@@ -44,15 +44,8 @@ def arguments(argv):
     parser.add_argument("--data", default="../shared/data", help="folder with the motion files")
     parser.add_argument("--files", default=",".join(mocap.PERMISSIVE), help="which of them, without .npz")
     parser.add_argument("--packed", help="train from this file (training lifter --pack) instead")
-    parser.add_argument("--state", default="training/runs/root/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written after every epoch")
-    parser.add_argument("--steps", type=int, default=500, help="batches of an epoch")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
-    parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
+    add_flags(parser, "root", steps=500, epochs=40, batch=512)
     return parser.parse_args(argv)
 
 

@@ -37,13 +37,7 @@ def arguments(argv, program="training videopose3d"):
     flag = parser.add_argument
     flag("-sun", "--subjects-unlabeled", default="", help="subjects whose 2D alone is learned from")
     flag("--warmup", type=int, default=1, help="first epochs without the unlabelled subjects")
-    panels.add_flags(flag)
-    options = parser.parse_args(argv)
-    lifting_flags.check(options)
-    if options.render:
-        panels.check(options)
-        options.subjects_test = options.viz_subject
-    return options
+    return lifting_flags.parsed(parser, argv)
 
 
 # ---- training

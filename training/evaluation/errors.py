@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.geometry import procrustes
+from core.geometry import mpjpe, pa_mpjpe
 
 NAMES = ("MPJPE", "PA-MPJPE", "N-MPJPE", "MPJVE")
 
@@ -15,18 +15,8 @@ NAMES = ("MPJPE", "PA-MPJPE", "N-MPJPE", "MPJVE")
 # ---- of arrays (..., J, 3): a mean over all joints, in the unit given
 
 
-def mpjpe(predicted, truth):
-    """Mean per-joint position error."""
-    return float(np.linalg.norm(predicted - truth, axis=-1).mean())
-
-
-def pa_mpjpe(predicted, truth):
-    """The same after moving, turning and scaling every pose onto its truth (no reflection)."""
-    return mpjpe(procrustes(predicted, truth), truth)
-
-
 def n_mpjpe(predicted, truth):
-    """The same after scaling alone (Rhodin et al. 2018): of every pose, by least squares."""
+    """Mean per-joint position error after scaling alone (Rhodin et al. 2018): of every pose, by least squares."""
     scale = (predicted * truth).sum(-1).mean(-1) / np.maximum((predicted**2).sum(-1).mean(-1), 1e-12)
     return mpjpe(scale[..., None, None] * predicted, truth)
 
