@@ -20,10 +20,11 @@ from training.box_losses import label_loss, teacher_loss
 from training.box_teachers import TEACHERS, RtmdetNano
 from training.datasets import boxes as data
 from training.datasets import unlabelled
-from training.loop import Batches, Run, size_at, stages
+from training.frozen import freeze
+from training.loop import Again, Batches, Run, size_at, stages
 from training.start import groups, start_trunk
 from training.synthetic import random_picture
-from training.tiles import Tiles, worn
+from training.tiles import Tiles, mirrored, worn
 
 HELD = 20  # of so many labelled photographs one is kept for calibration
 TAUGHT = 0.5  # weight of the loss against the teacher's maps
@@ -45,7 +46,9 @@ def arguments(argv):
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=200, help="an epoch's")
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay, and so do normalisation's statistics")
+    parser.add_argument("--again", type=int, default=0, help="how often a batch of tiles is used anew, mirrored and worn otherwise")
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     return parser.parse_args(argv)
@@ -76,6 +79,8 @@ def drawn(count, seed):
 def train(options, photographs):
     """Train until the budget is used; the state and the averaged weights are in `options.out`."""
     torch.manual_seed(options.seed)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(options.device)
     labelled = [p for p in photographs if p.labelled]
@@ -92,16 +97,19 @@ def train(options, photographs):
     tiles = Tiles(kept + others + ours, np.array(made), device, found)
     model = CentreNet()
     if options.start:
-        weights.load_strict(model, weights.load(weights.resolve(options.start))[0], options.start)
+        state, _ = weights.load(weights.resolve(options.start))
+        weights.load_strict(model, {name: value.float() for name, value in state.items()}, options.start)
     else:
         start_trunk(model.body.trunk, options.init)
     model = model.to(device, memory_format=torch.channels_last)
+    forward = freeze(model, model.body.trunk, options.frozen)
     run = Run(model, groups(model, model.body.trunk), options.out / "state.pt", options.lr, minutes=options.minutes, decay=0.9995, weight_decay=0.05)
-    forward = torch.compile(model) if options.compile else model
     while not run.done:
         size = size_at(run.progress(), stages(options.sizes))[0]
         draw = looks.Draw(options.seed * 100003 + run.epoch, device)
-        batches = Batches(options.steps, lambda size=size, draw=draw: lesson(tiles, teacher, options.batch, size, draw))
+        again = Again(lambda size=size, draw=draw: lesson(tiles, teacher, options.batch, size, draw), lambda batch, draw=draw: look(batch, draw),
+                      options.again, draw.rand)
+        batches = Batches(options.steps, again)
         run.log(run.train(batches, lambda _, batch: loss(forward, batch)), size=size)
         run.save()
         _save(run.average.model, options.out)
@@ -111,13 +119,22 @@ def train(options, photographs):
 
 
 def lesson(tiles, teacher, count, size, draw):
-    """(normalised tiles (B, 3, S, S), boxes (B, G, 4), kinds (B, G), what the teacher says of every cell (B, N, 5) or None)."""
+    """(tiles (B, 3, S, S) uint8, boxes (B, G, 4), kinds (B, G), what the teacher says of every cell (B, N, 5) or None)."""
     clean, boxes, kinds = tiles.batch(count, size, draw)
     taught = None
     if teacher is not None:
         with torch.inference_mode():
             taught = teacher.dense(clean)
         taught = torch.cat([taught[..., :1], taught[..., 1:].clamp(0, size)], -1)
+    return clean.round().to(torch.uint8), boxes, kinds, taught
+
+
+def look(batch, draw):
+    """(normalised tiles, boxes, kinds, what the teacher says) of a `lesson`: at random mirrored, and as another camera would have taken it."""
+    clean, boxes, kinds, taught = batch
+    clean = clean.float()
+    if draw.chance(0.5, 1):
+        clean, (boxes, taught) = clean.flip(3), mirrored(clean.shape[3], boxes, taught)
     return normalised(worn(clean, draw)), boxes, kinds, taught
 
 

@@ -5,7 +5,6 @@ core/normal.py. The loss is the mean distance of the joints, and that distance u
 """
 
 import argparse
-import collections
 import pathlib
 
 import torch
@@ -17,7 +16,7 @@ from core.skeletons import BODY21
 from lifters._tcn import TemporalModel
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
-from training.loop import Run
+from training.loop import Again, Batches, Run
 from weights import load, load_strict, resolve, save
 
 EXACT = 0.25  # share of windows without errors
@@ -47,27 +46,9 @@ def loss_of(y, truth):
     return distance.mean() + 0.01 * (distance.detach() * (-spread).exp() + spread)[:, others].mean()
 
 
-class Batches:
-    """An epoch of random batches. On a CPU drawing costs more than a step: a batch comes `again` times more, later and at random mirrored."""
-
-    def __init__(self, draw, count, again):
-        self.draw, self.count, self.again, self.pool = draw, count, again, collections.deque(maxlen=32)
-
-    def __len__(self):
-        return STEPS
-
-    def __iter__(self):
-        for step in range(STEPS):
-            if step % (1 + self.again) == 0:
-                self.pool.append(batch(self.draw, self.count))
-                yield self.pool[-1]
-            else:
-                yield self._mirrored(self.pool[int(self.draw.rand(1) * len(self.pool))])
-
-    def _mirrored(self, pair):
-        if self.draw.rand(1) < 0.5:
-            return pair
-        return tuple(mirrored(x, BODY21) for x in pair)
+def turned(pair, draw):
+    """The features and truth of a batch, or of its mirror image."""
+    return pair if draw.rand(1) < 0.5 else tuple(mirrored(x, BODY21) for x in pair)
 
 
 def header(options, arc):
@@ -123,7 +104,8 @@ def main(argv=None):
 
     while not run.done:
         draw = Sampler(motion, model.receptive_field, options.causal, options.seed * 100003 + run.epoch, device)
-        value = run.train(Batches(draw, options.batch, options.again), loss)
+        again = Again(lambda draw=draw: batch(draw, options.batch), lambda pair, draw=draw: turned(pair, draw), options.again, draw.rand)
+        value = run.train(Batches(STEPS, again), loss)
         run.save()
         if options.output:
             save(options.output, run.average.model.state_dict(), header(options, arc))

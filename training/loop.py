@@ -3,6 +3,7 @@
 Under `python -m torch.distributed.run --nproc-per-node N -m training ...` N processes share the work: gradients are averaged, the first one saves.
 """
 
+import collections
 import copy
 import math
 import os
@@ -157,6 +158,24 @@ class Batches:
                 ready, batch = batch.result(), worker.submit(self.make)
                 yield ready
             yield batch.result()
+
+
+class Again:
+    """Batches of which each comes `times` more, later and varied: where drawing one costs more than learning from it.
+
+    `make()` draws a batch, `vary(batch)` gives another look of it, `rand(1)` a random number in 0..1.
+    """
+
+    def __init__(self, make, vary, times, rand, kept=48):
+        self.make, self.vary, self.times, self.rand = make, vary, times, rand
+        self.pool, self.count = collections.deque(maxlen=kept), 0
+
+    def __call__(self):
+        self.count += 1
+        if (self.count - 1) % (1 + self.times) == 0:
+            self.pool.append(self.make())
+            return self.vary(self.pool[-1])
+        return self.vary(self.pool[int(self.rand(1) * len(self.pool))])
 
 
 # ---- crop sizes over the budget

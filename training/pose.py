@@ -18,6 +18,7 @@ from core.skeletons import BODY21
 from poses.body21 import PoseNet
 from training import augment, looks, pose_teachers
 from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
+from training.frozen import freeze
 from training.gallery import Gallery, cell_centres
 from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
 from training.pose_release import held_out, release
@@ -98,8 +99,8 @@ def depth_loss(maps, wanted, depth):
     return ((read - depth.nan_to_num()).abs() * known).sum() / known.sum().clamp_min(1) / 0.25
 
 
-def build_model(init=None, start=None, frozen=0, pictures=None):
-    """A PoseNet ready to be trained: from ImageNet, or from a weights file `start` and some `pictures`; `frozen` first layers stay."""
+def build_model(init=None, start=None, pictures=None):
+    """A PoseNet ready to be trained: from ImageNet, or from a weights file `start` and some `pictures`."""
     model = PoseNet(depth=True)
     torch.nn.init.normal_(model.head.weight, std=0.001)
     torch.nn.init.zeros_(model.head.bias)
@@ -110,7 +111,6 @@ def build_model(init=None, start=None, frozen=0, pictures=None):
         unfold(model, state, pictures, start)
     else:
         start_trunk(model.unet.trunk, init)
-    model.unet.trunk[:frozen].requires_grad_(False)
     return model.to(memory_format=torch.channels_last)
 
 
@@ -141,14 +141,13 @@ def arguments(argv):
     parser.add_argument("--packed", nargs="+", help="train from such files instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--start", help="weights file of an earlier run to go on from")
-    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay as they are: quicker on a CPU")
+    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay, and so do normalisation's statistics")
     parser.add_argument("--strength", type=float, default=1.0, help="of the augmentation, 0..1")
     parser.add_argument("--output", help="weights file, written as the run goes on")
     parser.add_argument("--sizes", default="96x128:0.6,128x160:0.4", help="crop sizes and their shares of the budget")
     parser.add_argument("--inference", help="crop size of the weights file; by default the size trained last (quite another one costs accuracy)")
     parser.add_argument("--every", type=int, default=4, help="epochs between two weights files")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--compile", action="store_true")
     add_flags(parser, "pose", steps=100, epochs=60, batch=32)
     return parser.parse_args(argv)
 
@@ -178,9 +177,9 @@ def train(options):
     lessons = Lessons(who[np.flatnonzero(~held)], device, teacher)
     who = None  # the pictures are in the gallery now, and fill the memory once
     some = lessons.batch(SOME, size_at(0, plan), looks.Draw(options.seed, device))[0] if options.start else None
-    model = build_model(options.init, options.start, options.frozen, some).to(device)
+    model = build_model(options.init, options.start, some).to(device)
+    forward = freeze(model, model.unet.trunk, options.frozen)
     run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
-    forward = torch.compile(model) if options.compile else model
     while not run.done:
         size, strength = size_at(run.progress(), plan), options.strength * (1 - MILDER * run.progress())
         draw = looks.Draw(options.seed * 100003 + run.epoch, device)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from core.geometry import coverage
+from detectors.centernet import STRIDES
 from training import looks
 from training.box_teachers import BORDER
 from training.datasets import boxes as data
@@ -12,7 +13,7 @@ from training.gallery import Gallery, apply
 NOBODY, PERSON, IGNORE = 0, 1, 2
 SHARES = (0.55, 0.38, 0.07)  # of labelled, teacher-labelled and drawn pictures
 SURE, MAYBE = 0.45, 0.2  # score from which a teacher's box is a person, and from which it is at least not background
-SINGLE, MOSAIC = (0.5, 1.7), (0.25, 1.1)  # longer side of a photograph over the tile's
+SINGLE, MOSAIC = (256, 800), (128, 576)  # px of a photograph's longer side, whatever the tile's: the detector looks at 512
 
 
 class Tiles:
@@ -43,7 +44,7 @@ class Tiles:
                 corner = torch.tensor([across, down], device=draw.device)
                 region = torch.cat([centre * corner, torch.where(corner > 0, size, centre)], 1)
                 rows = torch.multinomial(self.weights, count, replacement=True, generator=draw.generator)
-                matrices = self._placed(rows, region, size * torch.where(single, _log(draw, count, SINGLE), _log(draw, count, MOSAIC)), draw)
+                matrices = self._placed(rows, region, torch.where(single, _log(draw, count, SINGLE), _log(draw, count, MOSAIC)), draw)
                 here = (region[:, 2:] > region[:, :2]).all(1)
                 canvas[here] = torch.where(_inside(region[here], size), self.gallery.crops(rows[here], matrices[here], (size, size)), canvas[here])
                 parts.append(_cut(self.boxes[rows], self.kinds[rows], matrices, region))
@@ -100,6 +101,17 @@ def _cut(boxes, kinds, matrices, region):
     left = extent.clamp(min=0).prod(-1) / whole.prod(-1)
     kinds = torch.where((kinds == PERSON) & ((left < 0.2) | (extent.amin(-1) < 4)), IGNORE, kinds)
     return inside, torch.where((extent > 0).all(-1), kinds, NOBODY)
+
+
+def mirrored(size, boxes, taught=None):
+    """Boxes (B, G, 4), and what a teacher says of the cells (B, N, 5), of the mirror images of square tiles of `size` px."""
+    turned = torch.stack([size - boxes[..., 2], boxes[..., 1], size - boxes[..., 0], boxes[..., 3]], -1)
+    if taught is None:
+        return turned, None
+    sides = [size // stride for stride in STRIDES]
+    levels = taught.split([side**2 for side in sides], 1)
+    maps = torch.cat([level.unflatten(1, (side, side)).flip(2).flatten(1, 2) for level, side in zip(levels, sides, strict=True)], 1)
+    return turned, torch.cat([maps[..., :1], mirrored(size, maps[..., 1:])[0]], -1)
 
 
 def worn(tiles, draw):
