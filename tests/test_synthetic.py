@@ -17,7 +17,7 @@ from synthetic.motions import ACTIONS, Style, random_style
 from synthetic.scenes import Person, Scene
 from synthetic.shapes import CONTACTS, KEY, mean_shape, random_shape
 from training.evaluation import scene as scoring
-from training.synthetic import random_crop, random_picture, random_sample, recorded
+from training.synthetic import random_picture, random_sample, recorded
 
 RATE = 25
 DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -161,7 +161,7 @@ def test_a_shaking_camera_moves_the_picture_and_the_truth_with_it():
 def test_crops_and_pictures_for_training():
     rng = np.random.default_rng(0)
     for _ in range(6):
-        image, points, visible = random_crop(rng, (96, 128))
+        image, points, visible = random_sample(rng, (96, 128))[:3]
         assert image.shape == (128, 96, 3) and points.shape == (21, 2) and visible.dtype == bool
         assert ((points[visible] >= 0) & (points[visible] < (96, 128))).all()
     sample = random_sample(rng, (96, 128))
@@ -178,7 +178,7 @@ def test_recorded_poses_before_photographs():
     feet = poses[:, CONTACTS, 2].min(1)
     assert abs(np.median(feet)) < 0.06
     pictures = [np.full((100, 80, 3), 90, np.uint8)]
-    image, points, visible = random_crop(np.random.default_rng(0), (96, 128), pictures, poses)
+    image, points, visible = random_sample(np.random.default_rng(0), (96, 128), pictures, poses)[:3]
     assert image.shape == (128, 96, 3) and visible.any()
 
 

@@ -128,11 +128,6 @@ def random_sample(rng, size=(192, 256), pictures=None, poses=None):
     return Sample(image, truth.points[row[0]], visible, truth.joints[row[0]], near)
 
 
-def random_crop(rng, size=(192, 256), pictures=None, poses=None):
-    """(image (h, w, 3) uint8, joints (21, 2) px, visible (21,) bool) of a Sample."""
-    return random_sample(rng, size, pictures, poses)[:3]
-
-
 def _tilted(rng, pose):
     """The camera now and then high above or low below, still looking at the body."""
     if rng.random() > 0.15:

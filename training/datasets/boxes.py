@@ -64,14 +64,6 @@ def unpack(path):
             for a, b in zip(np.vstack([np.zeros_like(ends[:1]), ends[:-1]]), ends, strict=True)]
 
 
-def shrunk(photograph, side=288, quality=60):
-    """The photograph with at most `side` px on its longer side, encoded again: a third of the bytes."""
-    image = decode(photograph)
-    zoom = min(1, side / max(image.shape[:2]))
-    small = encode(cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA), quality)
-    return dataclasses.replace(photograph, jpeg=small, boxes=photograph.boxes * np.float32(zoom), ignore=photograph.ignore * np.float32(zoom))
-
-
 def encode(image, quality=90):
     """The JPEG bytes of an RGB picture."""
     return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
