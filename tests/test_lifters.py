@@ -298,10 +298,9 @@ def test_bodies_vary_but_keep_their_stature(motion):
     assert plain.norm(dim=-1).max() < 1.2
 
 
-def test_trainer_writes_a_lifter_that_loads(motion, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "STEPS", 3)
+def test_trainer_writes_a_lifter_that_loads(motion, tmp_path):
     mocap.pack(motion, tmp_path / "motion.npz")
-    command = ["--packed", str(tmp_path / "motion.npz"), "--arc", "3,3", "--channels", "8", "--epochs", "2", "--batch", "8", "--again", "1",
+    command = ["--packed", str(tmp_path / "motion.npz"), "--arc", "3,3", "--channels", "8", "--epochs", "2", "--steps", "3", "--batch", "8", "--again", "1",
                "--causal", "--state", str(tmp_path / "state.pt"), "--output", str(tmp_path / "made.safetensors"), "--device", "cpu"]
     trainer.main(command)
     made = tcn.build(str(tmp_path / "made.safetensors"), device="cpu")

@@ -16,11 +16,10 @@ from core.skeletons import BODY21
 from lifters._tcn import TemporalModel
 from training.datasets import faults, mocap
 from training.datasets.views import Sampler
-from training.loop import Again, Batches, Run
+from training.loop import Again, Batches, Run, add_flags
 from weights import load, load_strict, resolve, save
 
 EXACT = 0.25  # share of windows without errors
-STEPS = 200  # of an epoch
 
 
 def batch(draw, count, exact=EXACT, vary=True):
@@ -67,16 +66,10 @@ def arguments(argv):
     parser.add_argument("--channels", type=int, default=384)
     parser.add_argument("--dropout", type=float, default=0.05)
     parser.add_argument("--start", help="weights file of an earlier run of the same network to go on from")
-    parser.add_argument("--state", default="training/runs/lifter/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--output", help="weights file, written after every epoch")
-    parser.add_argument("--epochs", type=int, default=40, help=f"of {STEPS} batches")
-    parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
-    parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--again", type=int, default=0, help="how often a drawn batch is used anew")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--device", default="auto")
+    add_flags(parser, "lifter", steps=200, epochs=40, batch=256, lr=2e-3)
     return parser.parse_args(argv)
 
 
@@ -105,7 +98,7 @@ def main(argv=None):
     while not run.done:
         draw = Sampler(motion, model.receptive_field, options.causal, options.seed * 100003 + run.epoch, device)
         again = Again(lambda draw=draw: batch(draw, options.batch), lambda pair, draw=draw: turned(pair, draw), options.again, draw.rand)
-        value = run.train(Batches(STEPS, again), loss)
+        value = run.train(Batches(options.steps, again), loss)
         run.save()
         if options.output:
             save(options.output, run.average.model.state_dict(), header(options, arc))

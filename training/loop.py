@@ -130,14 +130,14 @@ class Run:
         print("  ".join(words + [f"{name} {value:.3f}" for name, value in measured.items()]), file=sys.stderr, flush=True)
 
 
-def add_flags(parser, name, steps, epochs, batch):
+def add_flags(parser, name, steps, epochs, batch, lr=1e-3):
     """The flags of a Run called `name`, with these defaults."""
     parser.add_argument("--state", default=f"training/runs/{name}/state.pt", help="where the run keeps its state, and goes on from")
     parser.add_argument("--steps", type=int, default=steps, help="batches of an epoch")
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--minutes", type=float, help="budget in minutes of training instead of epochs")
     parser.add_argument("--batch", type=int, default=batch)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
 
