@@ -300,8 +300,8 @@ def test_bodies_vary_but_keep_their_stature(motion):
 
 def test_trainer_writes_a_lifter_that_loads(motion, tmp_path):
     mocap.pack(motion, tmp_path / "motion.npz")
-    command = ["--packed", str(tmp_path / "motion.npz"), "--arc", "3,3", "--channels", "8", "--epochs", "2", "--steps", "3", "--batch", "8", "--again", "1",
-               "--causal", "--state", str(tmp_path / "state.pt"), "--output", str(tmp_path / "made.safetensors"), "--device", "cpu"]
+    command = ["--packed", str(tmp_path / "motion.npz"), "--arc", "3,3", "--channels", "8", "--epochs", "2", "--steps", "3", "--batch", "8",
+               "--again", "1", "--causal", "--state", str(tmp_path / "state.pt"), "--output", str(tmp_path / "made.safetensors"), "--device", "cpu"]
     trainer.main(command)
     made = tcn.build(str(tmp_path / "made.safetensors"), device="cpu")
     assert made.causal and made.receptive_field == 9
