@@ -14,6 +14,7 @@ from training.box_calibration import platt
 from training.box_losses import assign, label_loss, teacher_loss
 from training.box_teachers import Council
 from training.datasets import boxes as data
+from training.datasets import unlabelled
 from training.evaluation import detector as evaluation
 from training.gallery import Gallery
 from training.tiles import IGNORE, PERSON, Tiles, taught
@@ -185,3 +186,18 @@ def test_scorer_equals_the_reference_on_real_labels():
                                                dict(zip(rows.tolist(), found, strict=True)), "all", t) for t in (0.5, 0.75)]
     people = [(p.boxes.astype(float), p.ignore.astype(float)) for p in photographs]
     assert [evaluation.average_precision(people, found, t) for t in (0.5, 0.75)] == pytest.approx(expected, abs=1e-9)
+
+
+def test_whom_the_teachers_found_is_kept_for_the_same_photographs(tmp_path):
+    those, asked = [photograph(np.random.default_rng(0))] * 2, []
+
+    def ask(photographs):
+        asked.append(len(photographs))
+        return [(np.arange(8.0).reshape(2, 4), np.array([0.9, 0.5])), (np.zeros((0, 4)), np.zeros(0))]
+
+    for _ in range(2):
+        found = unlabelled.kept(tmp_path / "found.npz", those, ask)
+        assert [boxes.shape for boxes, _ in found] == [(2, 4), (0, 4)] and found[0][1].tolist() == [0.9, 0.5]
+    assert asked == [2]
+    assert len(unlabelled.kept(tmp_path / "found.npz", those[:1], lambda photographs: ask(photographs)[:1])) == 1 and asked == [2, 1]
+    assert unlabelled.kept(None, those, ask) and asked == [2, 1, 2]

