@@ -22,6 +22,7 @@ NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least ove
 CLOSE = 0.3  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
 THEIRS = 0.2  # how much better a box fits somebody just seen, whose best it is, before nobody else may have it
 HEED = 0.2  # weight of the direction beside the overlap
+SURER = 0.2  # weight of a box's probability: of two boxes of one body the better one
 FAST, WENT = 0.3, 0.1  # heights a second, heights: from where on the direction counts in full
 ERROR, PUSH, SWELL = 0.05, 0.5, 0.2  # of a box; change of the velocity and of the growth in a second
 GLIDE = np.array([2.0, 2.0, 0.5, 0.5])  # s in which velocity and growth fade
@@ -101,7 +102,7 @@ class Steady:
         """(rows of people, columns of their boxes, (M,) bool the boxes left over)."""
         people, predicted = self.people, corners(self.people.mean[:, :, 0])
         alike = people.looks @ features.T  # 0 where looks are unknown
-        bonus = HEED * heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT) + LOOKS * alike
+        bonus = HEED * heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT) + LOOKS * alike + SURER * belief
         overlaps = iou(predicted, boxes)
         taken = claimed(overlaps, people.misses == 0) - THEIRS
         holds = None if features.any() else own(overlaps, iou(boxes, boxes), CLOSE)  # looks tell a second box better
