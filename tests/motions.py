@@ -7,6 +7,7 @@ import numpy as np
 from core.geometry import project
 from core.records import Camera, Motion, Track, VideoInfo
 from core.skeletons import BODY21
+from training.datasets.mocap import Mocap
 
 _REST = {"nose": (0.11, 0, 1.60), "left_eye": (0.09, 0.03, 1.64), "right_eye": (0.09, -0.03, 1.64), "left_ear": (0, 0.075, 1.61),
          "right_ear": (0, -0.075, 1.61), "left_shoulder": (0, 0.18, 1.42), "right_shoulder": (0, -0.18, 1.42), "left_hip": (0, 0.1, 0.93),
@@ -60,3 +61,26 @@ def _track(i, people, frames, fps, camera, world):
     boxes = np.concatenate([points.min(1) - 8, points.max(1) + 8], 1)
     scores = np.full(points.shape[:2], 0.9)
     return Track(i + 1, np.arange(frames), times, boxes, points, scores, seen - root[:, None], root, np.ones(frames, bool))
+
+
+def swinging(count, seed=0):
+    """A procedural body21 (T, 21, 3) m that swings its limbs and turns, z up, facing y at first, and its path (T, 3)."""
+    rest = {"pelvis": (0, 0, 0), "left_hip": (-0.1, 0, 0), "left_knee": (-0.1, 0.02, -0.42), "left_ankle": (-0.1, 0, -0.84), "spine": (0, 0, 0.23),
+            "thorax": (0, 0, 0.47), "nose": (0, 0.12, 0.64), "left_eye": (-0.03, 0.1, 0.68), "left_ear": (-0.07, 0.02, 0.66),
+            "head_top": (0, 0.02, 0.8), "left_shoulder": (-0.18, 0, 0.46), "left_elbow": (-0.22, 0, 0.18), "left_wrist": (-0.22, 0.1, -0.06)}
+    rest |= {name.replace("left", "right"): (-x, y, z) for name, (x, y, z) in rest.items() if name.startswith("left")}
+    points = np.repeat(np.array([rest[name] for name in BODY21.joints])[None], count, 0)
+    phase = np.arange(count) / 30 * 2 * np.pi * 0.9 + seed
+    for side, sign in (("left", 1), ("right", -1)):
+        for name, reach in (("knee", 0.15), ("ankle", 0.3), ("elbow", -0.1), ("wrist", -0.25)):
+            points[:, BODY21.index(f"{side}_{name}"), 1] += sign * reach * np.sin(phase)
+    angle = np.arange(count) / 30 * 0.6 + seed
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0 * angle], [np.sin(angle), np.cos(angle), 0 * angle], [0 * angle, 0 * angle, 1 + 0 * angle]])
+    return np.einsum("ijt,tkj->tki", turn, points), np.stack([np.sin(angle), np.cos(angle), 0 * angle], 1)
+
+
+def recorded():
+    """Motion capture of the one who swings: two clips."""
+    parts = [swinging(90), swinging(70, 1)]
+    joints, root = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Mocap(joints.astype(np.float16), root.astype(np.float32), np.array([0, 90, 160]), np.array([30.0, 30.0]), np.array([1.7, 1.8]))

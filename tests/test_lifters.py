@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from motions import recorded, swinging
 
 from core import geometry, normal
 from core.errors import InputError
@@ -43,22 +44,6 @@ def small(tmp_path_factory):
     return str(path)
 
 
-def walker(count, seed=0):
-    """A procedural body21 (T, 21, 3) m that swings its limbs and turns, z up, facing y at first, and its path (T, 3)."""
-    rest = {"pelvis": (0, 0, 0), "left_hip": (-0.1, 0, 0), "left_knee": (-0.1, 0.02, -0.42), "left_ankle": (-0.1, 0, -0.84), "spine": (0, 0, 0.23),
-            "thorax": (0, 0, 0.47), "nose": (0, 0.12, 0.64), "left_eye": (-0.03, 0.1, 0.68), "left_ear": (-0.07, 0.02, 0.66),
-            "head_top": (0, 0.02, 0.8), "left_shoulder": (-0.18, 0, 0.46), "left_elbow": (-0.22, 0, 0.18), "left_wrist": (-0.22, 0.1, -0.06)}
-    rest |= {name.replace("left", "right"): (-x, y, z) for name, (x, y, z) in rest.items() if name.startswith("left")}
-    points = np.repeat(np.array([rest[name] for name in BODY21.joints])[None], count, 0)
-    phase = np.arange(count) / 30 * 2 * np.pi * 0.9 + seed
-    for side, sign in (("left", 1), ("right", -1)):
-        for name, reach in (("knee", 0.15), ("ankle", 0.3), ("elbow", -0.1), ("wrist", -0.25)):
-            points[:, BODY21.index(f"{side}_{name}"), 1] += sign * reach * np.sin(phase)
-    angle = np.arange(count) / 30 * 0.6 + seed
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0 * angle], [np.sin(angle), np.cos(angle), 0 * angle], [0 * angle, 0 * angle, 1 + 0 * angle]])
-    return np.einsum("ijt,tkj->tki", turn, points), np.stack([np.sin(angle), np.cos(angle), 0 * angle], 1)
-
-
 def filmed(joints, path, distance=5.0):
     """Camera-space joints (T, 21, 3) around the pelvis and 2D (T, 21, 2) px of a z-up body."""
     axes = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -68,10 +53,7 @@ def filmed(joints, path, distance=5.0):
 
 @pytest.fixture(scope="module")
 def motion():
-    """Motion capture of the procedural walker: two clips."""
-    parts = [walker(90), walker(70, 1)]
-    joints, root = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return mocap.Mocap(joints.astype(np.float16), root.astype(np.float32), np.array([0, 90, 160]), np.array([30.0, 30.0]), np.array([1.7, 1.8]))
+    return recorded()
 
 
 # ---- the network
@@ -148,7 +130,7 @@ def normal_of(points, scores=None, target=13):
 
 
 def test_normal_form_does_not_care_where_how_large_or_which_lens():
-    around, _ = filmed(*walker(27))
+    around, _ = filmed(*swinging(27))
     body = around + (0, 0, 4.0)
     x, _ = normal_of(body[..., :2] / body[..., 2:])
     angle = 0.5
@@ -161,7 +143,7 @@ def test_normal_form_does_not_care_where_how_large_or_which_lens():
 
 
 def test_normal_form_turns_back():
-    _, pixels = filmed(*walker(27))
+    _, pixels = filmed(*swinging(27))
     x, turn = normal_of(geometry.rays(pixels, CAMERA))
     assert x.shape == (1, 27, 22, 3)
     ray = torch.tensor([*geometry.rays(pixels, CAMERA)[13, BODY21.root], 1.0]).float()
@@ -170,7 +152,7 @@ def test_normal_form_turns_back():
 
 
 def test_normal_form_of_missing_joints_is_zero():
-    _, pixels = filmed(*walker(27))
+    _, pixels = filmed(*swinging(27))
     plane, scores = geometry.rays(pixels, CAMERA), np.ones((27, 21))
     plane[3, 5], scores[3, 5], scores[4], plane[7:] = np.nan, 0, 0, np.nan
     x, turn = normal_of(plane, scores)
@@ -187,7 +169,7 @@ def test_normal_form_of_missing_joints_is_zero():
 @pytest.mark.parametrize("count", [1, 5, 40])
 def test_sequence_equals_windows_one_by_one(small, count, missing):
     made = tcn.build(small, device="cpu")
-    _, points = filmed(*walker(count))
+    _, points = filmed(*swinging(count))
     scores = np.random.default_rng(0).uniform(0.2, 1, (count, 21)).astype(np.float32)
     scores[np.random.default_rng(1).uniform(size=scores.shape) < missing] = 0
     points[scores == 0] = np.nan
@@ -209,7 +191,7 @@ def test_causal_padding_looks_only_back():
 
 def test_causal_lifter_does_not_see_the_future():
     made = tcn.build("lifter-tcn27-causal", device="cpu")
-    _, points = filmed(*walker(40))
+    _, points = filmed(*swinging(40))
     cut = made.sequence(points[:25], np.ones((25, 21)), CAMERA).joints
     np.testing.assert_allclose(made.sequence(points, np.ones((40, 21)), CAMERA).joints[:25], cut, atol=1e-4)
 
@@ -222,14 +204,14 @@ def test_nothing_in_nothing_out(small):
 
 def test_mirrored_person_is_lifted_mirrored(small):
     made = tcn.build(small, device="cpu", flip=True)
-    _, points = filmed(*walker(27))
+    _, points = filmed(*swinging(27))
     other = points[:, list(BODY21.mirror)] * (-1, 1) + (1280, 0)
     a, b = (made.sequence(p, np.ones((27, 21)), CAMERA).joints for p in (points, other))
     np.testing.assert_allclose(a, b[:, list(BODY21.mirror)] * (-1, 1, 1), atol=1e-4)
 
 
 def test_height_scales_the_body(small):
-    _, points = filmed(*walker(5))
+    _, points = filmed(*swinging(5))
     a, b = (tcn.build(small, device="cpu", height=h).sequence(points, np.ones((5, 21)), CAMERA).joints for h in (None, tcn.HEIGHT * 1.1))
     np.testing.assert_allclose(a * 1.1, b, atol=1e-4)
 
@@ -256,7 +238,7 @@ def test_options_that_do_not_fit(small, tmp_path):
 def test_bundled_lifter_lifts_a_procedural_walk(name, field, limit):
     made = tcn.build(name, device="cpu")
     assert made.receptive_field == field
-    truth, points = filmed(*walker(90))
+    truth, points = filmed(*swinging(90))
     lifted = made.sequence(points, np.ones((90, 21)), CAMERA)
     assert 1000 * geometry.pa_mpjpe(lifted.joints, truth) < limit
     assert 1000 * geometry.mpjpe(lifted.joints, truth) < 2 * limit

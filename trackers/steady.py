@@ -102,7 +102,8 @@ class Steady:
         """(rows of people, columns of their boxes, (M,) bool the boxes left over)."""
         people, predicted = self.people, corners(self.people.mean[:, :, 0])
         alike = people.looks @ features.T  # 0 where looks are unknown
-        bonus = HEED * heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT) + LOOKS * alike + SURER * belief
+        straight = heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT)
+        bonus = HEED * straight + LOOKS * alike + SURER * belief
         overlaps = iou(predicted, boxes)
         taken = claimed(overlaps, people.misses == 0) - THEIRS
         holds = None if features.any() else own(overlaps, iou(boxes, boxes), CLOSE)  # looks tell a second box better

@@ -17,16 +17,17 @@ LIMBS = (("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"), ("left_kn
          ("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle", "pelvis"),
          ("left_shoulder", "left_elbow", "left_wrist", "left_hip"), ("right_shoulder", "right_elbow", "right_wrist", "right_hip"),
          ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top"))
-SIDES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))
+SIDES = (("shoulder", "elbow", "wrist"), ("elbow", "wrist"), ("hip", "knee", "ankle"), ("knee", "ankle"),
+         ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))
 
 
 def observe(views, draw):
     """(plane (B, R, 21, 2), scores (B, R, 21)) as a pose network would give them. `draw` is the Sampler: it holds the random numbers."""
     batch, field, joints = views.plane.shape[:3]
-    plane = _swap(views.plane, draw)
+    plane, swapped = _swap(views.plane, draw)
     confidence = draw.rand(batch, 1, 1, low=0.5, high=0.97) + 0.12 * _slow(draw, batch, field, joints) + 0.05 * draw.randn(batch, field, joints)
     keep, dim = _limbs(draw, batch, field)
-    confidence = (confidence * dim).clamp(0.02, 1)
+    confidence = torch.where(swapped, confidence * draw.rand(batch, 1, 1, low=0.6, high=1), confidence * dim).clamp(0.02, 1)
     plane = plane + _noise(views, confidence, draw)
     plane, confidence, inside = _edges(plane, confidence, views.frame, draw)
     keep &= inside & ~draw.chance(draw.rand(batch, 1, 1) ** 2 * 0.08, batch, field, joints)
@@ -39,11 +40,11 @@ def _noise(views, confidence, draw):
     """Displacements on the unit plane, in proportion to the person's size."""
     batch, field, joints = confidence.shape
     hard = torch.tensor([HARD[name.rpartition("_")[2]] for name in BODY21.joints], device=confidence.device)
-    level, doubt = draw.rand(batch, 1, 1, low=math.log(0.005), high=math.log(0.025)).exp(), draw.rand(batch, 1, 1, high=0.15)
+    level, doubt = draw.rand(batch, 1, 1, low=math.log(0.008), high=math.log(0.05)).exp(), draw.rand(batch, 1, 1, high=0.35)
     spread = (level * hard * (0.4 + 2.2 * (1 - confidence)) + doubt * (1 - confidence) ** 3) * 1.7 / views.distance[:, None, None]
     spread = torch.where(draw.chance(draw.rand(batch, 1, 1) ** 2 * 0.02, batch, field, joints), spread * 6, spread)
-    mixed = 0.7 * _slow(draw, batch, field, joints * 2).unflatten(2, (joints, 2)) + 0.7 * draw.randn(batch, field, joints, 2)
-    return mixed * spread[..., None]
+    slow = _slow(draw, batch, field, joints * 2).unflatten(2, (joints, 2))
+    return (0.5 * draw.randn(batch, 1, joints, 2) + 0.6 * slow + 0.6 * draw.randn(batch, field, joints, 2)) * spread[..., None]
 
 
 def _slow(draw, batch, field, width, every=8):
@@ -78,21 +79,24 @@ def _limbs(draw, batch, field):
     dim, masks = keep.float(), _masks(LIMBS, draw.device)
     for _ in range(3):
         hit = _runs(draw, batch, field, 0.35, 2 * field)[..., None] & _pick(draw, batch, masks)
-        lost = draw.chance(0.4, batch, 1, 1)
+        lost = draw.chance(0.2, batch, 1, 1)
         keep &= ~(hit & lost)
         dim = torch.where(hit, dim * draw.rand(batch, 1, 1, low=0.1, high=0.6), dim)
     return keep, dim
 
 
 def _swap(plane, draw):
-    """Left and right exchanged for some frames: arms, legs or all."""
+    """Left and right exchanged, and where (B, R, 21): arms, legs, their outer parts or all, up to half of the time, for some frames on end."""
     batch, field = plane.shape[:2]
     mirror = torch.tensor(BODY21.mirror, device=draw.device)
     masks = _masks([[f"{side}_{name}" for side in ("left", "right") for name in names] for names in SIDES], draw.device)
+    swapped = torch.zeros(plane.shape[:3], dtype=torch.bool, device=draw.device)
     for _ in range(2):
-        hit = _runs(draw, batch, field, 0.12, 15)[..., None] & _pick(draw, batch, masks)
+        wave = _slow(draw, batch, field, 1, every=6)[..., 0] + 0.4 * draw.randn(batch, field)
+        hit = ((wave > draw.rand(batch, 1, high=2)) & draw.chance(0.5, batch, 1))[..., None] & _pick(draw, batch, masks)
         plane = torch.where(hit[..., None], plane[:, :, mirror], plane)
-    return plane
+        swapped = swapped ^ hit
+    return plane, swapped
 
 
 def _edges(plane, confidence, frame, draw):
