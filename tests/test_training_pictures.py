@@ -263,11 +263,12 @@ def test_main_mode_train(refiner_run, branch, picture_sets, capsys):
     assert "pose network" in capsys.readouterr().out
 
 
-def test_a_refiner_goes_on_to_the_same_weights(refiner_run, picture_sets, tmp_path):
-    shutil.copytree(refiner_run / "linear", tmp_path / "linear")
-    refiner.main(["linear", "--resume", *refiner_flags(picture_sets, tmp_path, 3)])
-    refiner.main(["linear", *refiner_flags(picture_sets, tmp_path / "whole", 3)])
-    a, b = (torch.load(folder / "linear" / "last.pth.tar", weights_only=True) for folder in (tmp_path, tmp_path / "whole"))
+@pytest.mark.parametrize("branch", ["gcn", "linear"])
+def test_a_refiner_goes_on_to_the_same_weights(refiner_run, branch, picture_sets, tmp_path):
+    shutil.copytree(refiner_run / branch, tmp_path / branch)
+    refiner.main([branch, "--resume", *refiner_flags(picture_sets, tmp_path, 3)])
+    refiner.main([branch, *refiner_flags(picture_sets, tmp_path / "whole", 3)])
+    a, b = (torch.load(folder / branch / "last.pth.tar", weights_only=True) for folder in (tmp_path, tmp_path / "whole"))
     assert a["step"] == b["step"] and all(torch.equal(value, b["state_dict"][key]) for key, value in a["state_dict"].items())
 
 

@@ -9,7 +9,7 @@ from training.datasets import boxes as data
 from training.evaluation.detector import verdicts
 
 
-def calibrate(model, photographs, size=416, least=0.05):
+def calibrate(model, photographs, size=512, least=0.05):
     """Change the last layer of the score heads of a CentreNet, in place, so that scores on labelled photographs are probabilities; (slope, shift).
 
     Platt, "Probabilistic outputs for support vector machines", 1999: logit' = slope * logit + shift. The order of the boxes stays as it was.
