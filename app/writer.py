@@ -59,7 +59,8 @@ class _Pictures:
         if self.count and not self.pattern:
             raise InputError(f"{self.path}: one picture only; several go into a folder: {Path(self.path).stem}/*.png")
         target = Path(self.pattern % self.count if self.pattern else self.path)
-        _, data = cv2.imencode(target.suffix, _scaled(image, self.size)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if target.suffix.lower() in (".jpg", ".jpeg") else []
+        _, data = cv2.imencode(target.suffix, _scaled(image, self.size)[..., ::-1], quality)
         try:
             partial_of(target).write_bytes(data)
             partial_of(target).replace(target)

@@ -196,7 +196,7 @@ def test_awkward_names(tmp_path):
         assert shown(write(tmp_path / name, [0, 0.1])) == [0, 1]
 
 
-def test_pictures(tmp_path):
+def test_pictures(tmp_path, capfd):
     cases = {"p/*.png": "000000.png", "j/%04d.jpg": "0000.jpg", "slash/": "000000.png", "pre/shot_*.jpeg": "shot_000000.jpeg"}
     for path, first in cases.items():
         write(f"{tmp_path}/{path}", [0, 0.1, 0.2])
@@ -208,6 +208,7 @@ def test_pictures(tmp_path):
     with pytest.raises(InputError, match="one picture"):
         write(tmp_path / "two.png", [0, 1])
     assert shown(write(tmp_path / "still.mp4", [0])) == [0]
+    assert not capfd.readouterr().err  # OpenCV complains of settings that a format does not have
 
 
 def test_outputs_that_cannot_be_are_told_at_once(tmp_path):
