@@ -35,7 +35,7 @@ def merged(logs):
                         used += 1
                         names[number] = used
                 tracks = Tracks([names[number] for number in seen.tracks.ids.tolist()], seen.tracks.boxes, seen.tracks.scores)
-                yield replace(seen, tracks=tracks, features=due_features(seen.tracks.ids, means, waiting))
+                yield replace(seen, tracks=tracks, features=due_features(seen.tracks.ids, seen.time, means, waiting))
         begin = end if before else log.last_frame + 1
         names = {new: names[old] for new, old in same_people(before, after) if old in names}
 

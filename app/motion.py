@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.exchange import put_right
 from app.join import drop_doubles, join_tracks
 from app.smooth import hampel, interpolate
 from core.errors import InputError
@@ -37,13 +38,16 @@ class Rows(NamedTuple):
 def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None, in_space=None):
     """The tracks {id: Track} of an iterable of Observations (core.records), one for every processed frame in order, also where nobody is seen.
 
-    Tracks that are nobody or double another person are dropped. join: broken tracks of a person become one, under the earlier number. fill: rows
-    for gaps shorter than a second. min_seconds: people seen for less are left out (in videos of less than twice that, for less than half the
-    video). max_people: only the most visible are kept. in_space: what joins them in space too (join.py).
+    Tracks that are nobody or double another person are dropped. join: people whose tracks were exchanged get their own back, and broken tracks of a
+    person become one, under the earlier number. fill: rows for gaps shorter than a second. min_seconds: people seen for less are left out (in videos
+    of less than twice that, for less than half the video). max_people: only the most visible are kept. in_space: what joins them in space too.
     Root-relative 3D and the root's depth are taken over where the pose network gave them, else NaN.
     """
-    rows, timeline, features = _gather(observations)
-    tracks = drop_doubles(track for track in map(clean, _split(rows, features)) if track.scores.mean() >= GHOST)
+    rows, timeline, looks = _gather(observations)
+    tracks = _split(rows, looks)
+    if join:
+        tracks = put_right(tracks, looks)
+    tracks = drop_doubles(track for track in map(clean, tracks) if track.scores.mean() >= GHOST)
     if join:
         tracks = join_tracks(tracks, info.width, info.height, in_space)
     if min_seconds:
@@ -58,8 +62,8 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
 
 def as_observed(observations):
     """The Tracks of an iterable of Observations as they are, and (frames (F,), times (F,)) of all of them, also those in which nobody was seen."""
-    rows, timeline, features = _gather(observations)
-    return list(_split(rows, features)), timeline
+    rows, timeline, looks = _gather(observations)
+    return list(_split(rows, looks)), timeline
 
 
 def numbered(tracks):
@@ -146,8 +150,8 @@ def _step(times, info):
 
 
 def _gather(observations):
-    """(Rows or None, (frames, times) of all processed frames, {id: (sum of features, count)})."""
-    observations, blocks, timeline, features = iter(observations), [], [], {}
+    """(Rows or None, (frames, times) of all processed frames, {id: (times (K,), features (K, D))} of those whose looks are known)."""
+    observations, blocks, timeline, looks = iter(observations), [], [], {}
     while chunk := list(islice(observations, 256)):
         timeline += [(seen.frame, seen.time) for seen in chunk]
         busy = [seen for seen in chunk if len(seen.tracks)]
@@ -155,12 +159,11 @@ def _gather(observations):
             blocks.append(_block(busy))
         for seen in busy:
             if seen.features is not None:
-                for number, feature in zip(seen.tracks.ids.tolist(), seen.features, strict=True):
-                    total, count = features.get(number, (0, 0))
-                    features[number] = total + feature, count + 1
+                for row in np.flatnonzero(np.isfinite(seen.features).all(1)):
+                    looks.setdefault(int(seen.tracks.ids[row]), []).append((seen.time, seen.features[row]))
     rows = Rows(*(np.concatenate(column) for column in zip(*blocks, strict=True))) if blocks else None
     frames, times = np.array([f for f, _ in timeline], np.int64), np.array([t for _, t in timeline], np.float64)
-    return rows, (frames, times), features
+    return rows, (frames, times), {number: tuple(map(np.array, zip(*seen, strict=True))) for number, seen in looks.items()}
 
 
 def _block(busy):
@@ -176,7 +179,7 @@ def _block(busy):
     )
 
 
-def _split(rows, features):
+def _split(rows, looks):
     """A Track for each number."""
     if rows is None:
         return
@@ -184,8 +187,7 @@ def _split(rows, features):
     for part in np.split(order, np.flatnonzero(np.diff(rows.ids[order])) + 1):
         number = int(rows.ids[part[0]])
         root = np.stack([np.full(len(part), np.nan), np.full(len(part), np.nan), rows.depth[part]], 1)
-        total, count = features.get(number, (None, 1))
         yield Track(
             number, rows.frames[part], rows.times[part], rows.boxes[part], rows.points[part], rows.scores[part], rows.relative[part], root,
-            np.ones(len(part), bool), None if total is None else total / count,
+            np.ones(len(part), bool), looks[number][1].mean(0) if number in looks else None,
         )

@@ -1,8 +1,8 @@
 """What the networks saw, appended to disk frame by frame, so that memory stays flat and an interrupted run can go on.
 
 The file: magic, then records of (kind, length, CRC-32) and that many bytes. The first record is a JSON header; a frame record holds its number,
-time and the rows of all people column by column; a feature record holds the running mean appearance of tracks. A record that is cut or damaged
-ends the file: it and everything after it are left out, and overwritten when the run goes on.
+time and the rows of all people column by column; a feature record holds the mean appearance of tracks in a span of time. A record that is cut or
+damaged ends the file: it and everything after it are left out, and overwritten when the run goes on.
 """
 
 import json
@@ -18,9 +18,10 @@ from core.records import Observation, Poses, Tracks
 _MAGIC = b"OBSLOG1\n"
 _RECORD = struct.Struct("<cII")  # kind, length, CRC-32
 _FRAME = struct.Struct("<qdIB")  # frame, time, people, which optional columns follow
-_FEATURE = struct.Struct("<qqI")  # track id, times seen, dimensions
+_FEATURE = struct.Struct("<qqqI")  # track id, span, times seen, dimensions
 _RELATIVE, _DEPTH = 1, 2
 _SNAPSHOT = 256  # frames between feature records: an interrupted run loses the appearance of no more than these
+SPAN = 0.25  # s over which the appearance of a track is averaged
 
 
 class ObservationLog:
@@ -42,33 +43,35 @@ class ObservationLog:
         self.close()
 
     def append(self, observations):
-        """Write a list of observations, in the order of their frames. Appearance goes into the mean of each track."""
+        """Write a list of observations, in the order of their frames. Appearance goes into the mean of each track and span."""
         for seen in observations:
             if seen.frame <= self.last_frame:
                 raise ValueError(f"ObservationLog: frame {seen.frame} after frame {self.last_frame}")
             self._write(b"F", _pack(seen))
             self._count(seen.frame, seen.tracks.ids)
             if seen.features is not None:
-                self._remember(seen.tracks.ids, seen.features)
+                self._remember(seen.tracks.ids, int(seen.time // SPAN), seen.features)
             if self.frames % _SNAPSHOT == 0:
                 self._snapshot()
         self._file.flush()
 
     def read(self):
-        """Every Observation, one at a time. Features are the means of tracks, given in frames where one begins: averaging gives them back."""
-        self._snapshot()
-        self._file.flush()
+        """Every Observation, one at a time. Features are the means of tracks in each SPAN, given in the first frame of it; elsewhere they are NaN."""
         means = self.features()
         waiting = set(means)
         with self.path.open("rb") as file:
             for kind, data, _ in _records(file):
                 if kind == b"F":
                     frame, time, tracks, poses = _unpack(data, self.skeleton)
-                    yield Observation(frame, time, tracks, poses, due_features(tracks.ids, means, waiting))
+                    yield Observation(frame, time, tracks, poses, due_features(tracks.ids, time, means, waiting))
 
     def features(self):
-        """{track id: mean appearance (D,)} of the tracks that have one."""
-        return {number: mean.astype(np.float32) for number, (_, mean) in self._means.items()}
+        """{(track id, span): mean appearance (D,)} of the tracks that have one."""
+        self._snapshot()
+        self._file.flush()
+        with self.path.open("rb") as file:
+            packed = [row for kind, data, _ in _records(file) if kind == b"A" for row in _unpack_features(data)]
+        return {key: mean.astype(np.float32) for key, (_, mean) in packed}  # of several the last
 
     def close(self):
         """Write what is pending and close the file, which stays."""
@@ -98,16 +101,18 @@ class ObservationLog:
         self.frames, self.last_frame = self.frames + 1, frame
         self.last_id = max(self.last_id, int(ids.max(initial=0)))
 
-    def _remember(self, ids, features):
+    def _remember(self, ids, span, features):
         for number, feature in zip(ids.tolist(), features, strict=True):
             if np.isfinite(feature).all():
-                count, mean = self._means.get(number, (0, np.zeros(len(feature))))
-                self._means[number] = count + 1, mean + (feature - mean) / (count + 1)
-                self._changed.add(number)
+                count, mean = self._means.get((number, span), (0, np.zeros(len(feature))))
+                self._means[number, span] = count + 1, mean + (feature - mean) / (count + 1)
+                self._changed.add((number, span))
 
     def _snapshot(self):
         if self._changed:
-            self._write(b"A", b"".join(_pack_feature(number, *self._means[number]) for number in sorted(self._changed)))
+            self._write(b"A", b"".join(_pack_feature(*key, *self._means[key]) for key in sorted(self._changed)))
+            latest = max(span for _, span in self._means)
+            self._means = {key: value for key, value in self._means.items() if key[1] == latest}  # the others are on disk
             self._changed.clear()
 
     def _write(self, kind, data):
@@ -176,24 +181,25 @@ def _unpack(data, skeleton):
     return frame, time, Tracks(*columns[:3]), Poses(skeleton, *columns[3:])
 
 
-def _pack_feature(number, count, mean):
-    return _FEATURE.pack(number, count, len(mean)) + mean.astype("<f4").tobytes()
+def _pack_feature(number, span, count, mean):
+    return _FEATURE.pack(number, span, count, len(mean)) + mean.astype("<f4").tobytes()
 
 
 def _unpack_features(data):
     place = 0
     while place < len(data):
-        number, count, size = _FEATURE.unpack_from(data, place)
+        number, span, count, size = _FEATURE.unpack_from(data, place)
         place += _FEATURE.size
-        yield number, (count, np.frombuffer(data, "<f4", size, place).astype(np.float64))
+        yield (number, span), (count, np.frombuffer(data, "<f4", size, place).astype(np.float64))
         place += 4 * size
 
 
-def due_features(ids, means, waiting):
-    """The mean features (N, D) of everybody in a frame where somebody appears first (who then waits no longer), else None."""
-    due = waiting & set(ids.tolist())
+def due_features(ids, time, means, waiting):
+    """The mean features (N, D) of a frame's people whose span of time is still `waiting` and then no longer, NaN for the others; None for nobody."""
+    keys = [(number, int(time // SPAN)) for number in ids.tolist()]
+    due = waiting.intersection(keys)
     if not due:
         return None
     waiting -= due
     nobody = np.full(len(means[next(iter(due))]), np.nan)
-    return np.stack([means.get(number, nobody) for number in ids.tolist()])
+    return np.stack([means[key] if key in due else nobody for key in keys])

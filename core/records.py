@@ -105,7 +105,10 @@ class Detections:
 
 @dataclass(frozen=True)
 class Tracks:
-    """People with identities: ids (N,) int from 1, unique; boxes (N, 4) px; scores (N,); features (N, D), how each looked last, or None."""
+    """People with identities: ids (N,) int from 1, unique; boxes (N, 4) px; scores (N,); features (N, D) or None.
+
+    Features are how each looks in this frame, NaN for who is covered.
+    """
 
     ids: np.ndarray
     boxes: np.ndarray

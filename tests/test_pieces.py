@@ -160,7 +160,7 @@ def test_the_cut_is_where_people_are_apart_and_numbers_go_on(tmp_path):
     assert [one.frame for one in whole] == list(range(30))
     assert handover.safest([seen(f, {1: 0, 2: 5 if f % 2 else 90}) for f in range(20)]) == 18
     assert [one.tracks.ids.tolist() for one in (whole[0], whole[17], whole[18], whole[29])] == [[1, 2], [1, 2], [2, 1, 3], [2, 1, 3]]
-    assert whole[0].features is not None and whole[18].features is not None and whole[19].features is None
+    assert whole[0].features is not None and whole[18].features is not None and whole[20].features is None
 
 
 def test_nobody_and_pieces_that_do_not_meet(tmp_path):

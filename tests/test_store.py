@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.store import open_log
+from app.store import SPAN, open_log
 from core.errors import InputError
 from core.records import Observation, Poses, Tracks
 from core.skeletons import BODY21, COCO17
@@ -80,18 +80,22 @@ def test_resume_without_a_log_and_with_something_else(tmp_path):
             assert log.frames == 0
 
 
-def test_features_become_the_mean_of_the_track(tmp_path):
+def test_features_become_the_means_of_tracks_in_spans_of_time(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.random((300, 2, 8)).astype(np.float32)
+    rows[5, 1] = np.nan  # covered
+    span = np.arange(300) / 25 // SPAN
     with open_log(tmp_path / "log", BODY21, JOB) as log:
         log.append([seen(k, features=rows[k]) for k in range(300)])
-        given = [o.features for o in log.read() if o.features is not None]
-        assert len(given) == 1 and np.allclose(given[0], rows.mean(0), atol=1e-6)
+        given = {o.frame: o.features for o in log.read() if o.features is not None}
+        assert list(given) == [int(np.flatnonzero(span == k)[0]) for k in range(48)]
+        assert all(np.allclose(given[frame], np.nanmean(rows[span == span[frame]], 0), atol=1e-6) for frame in given)
+        assert len(log._means) <= 4  # the others are on disk alone
     with open_log(tmp_path / "log", BODY21, JOB, resume=True) as log:
-        assert np.allclose(log.features()[2], rows[:, 1].mean(0), atol=1e-5)
-        log.append([seen(300, people=3, features=np.ones((3, 8)))])
-        assert np.allclose(log.features()[1], (rows[:, 0].sum(0) + 1) / 301, atol=1e-5)
-    assert (tmp_path / "log").stat().st_size < 301 * 700
+        assert np.allclose(log.features()[2, 3], rows[span == 3, 1].mean(0), atol=1e-5)
+        log.append([seen(300, people=3, features=np.ones((3, 8))), seen(301, features=np.zeros((2, 8)))])
+        assert np.allclose(log.features()[1, 48], 0.5) and (3, 48) in log.features() and (3, 47) not in log.features()
+    assert (tmp_path / "log").stat().st_size < 302 * 700
 
 
 def test_frames_in_order_only_and_discard(tmp_path):

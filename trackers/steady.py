@@ -51,9 +51,9 @@ class Steady:
         self.time, self.numbers, self.dropped = None, 0, 0
         count, flag = np.zeros(0, np.int64), np.zeros(0, bool)
         # `seen` (cx, cy, w, h) was measured last, `then` and `then_spread` are the state after it; `away` s and `misses` looks ago;
-        # `boxes` counts the measurements; a number is given when a person is shown first
+        # `boxes` counts the measurements; a number is given when a person is shown first; `fresh` are the looks in this frame, NaN where covered
         self.people = Rows(ids=count, mean=(0, 4, 2), spread=(0, 4, 3), then=(0, 4, 2), then_spread=(0, 4, 3), seen=(0, 4), away=(0,), misses=count,
-                           boxes=count, scores=(0,), trust=(0,), shown=flag, looks=(0, 0))
+                           boxes=count, scores=(0,), trust=(0,), shown=flag, looks=(0, 0), fresh=(0, 0))
 
     def update(self, time, detections, image=None):
         """The people seen in this frame whom it trusts, as Tracks: the filtered boxes, each with the score of its latest detection.
@@ -72,6 +72,8 @@ class Steady:
             detections, faulty = valid(detections)
             self.dropped += faulty
             self._look(detections)
+        else:
+            people.fresh = np.full_like(people.looks, np.nan)
         shown = people.shown
         return Tracks(people.ids[shown], corners(people.mean[shown, :, 0]), people.scores[shown], self._looks(shown))
 
@@ -80,6 +82,7 @@ class Steady:
         people, measured = self.people, centred(detections.boxes)
         belief = _probability(_logit(detections.scores) - self.odds)
         features = self._features(detections)
+        people.fresh = np.full_like(people.looks, np.nan)
         rows, columns, left = self._pair(detections.boxes, measured, belief, features)
         again = people.misses[rows] > 0
         self._refilter(rows[again], measured[columns[again]])
@@ -156,6 +159,7 @@ class Steady:
             rows, columns, looks = rows[good], columns[good], self.people.looks
             share = np.where(looks[rows].any(1, keepdims=True), LEARNED, 1.0)
             looks[rows] = _unit((1 - share) * looks[rows] + share * features[columns])
+            self.people.fresh[rows] = features[columns]
 
     def _features(self, detections):
         """Unit features (M, D) of the detections, 0 where unknown; everybody's looks get as many numbers when there are some for the first time."""
@@ -171,12 +175,12 @@ class Steady:
         mean = np.stack([measured, still], -1)
         spread = np.stack([error, still, (FIRST * measured[:, 3:]) ** 2], -1)
         self.people.add(ids=0, mean=mean, spread=spread, then=mean, then_spread=spread, seen=measured, away=0.0, misses=0, boxes=1, scores=scores,
-                        trust=belief, shown=False, looks=looks)
+                        trust=belief, shown=False, looks=looks, fresh=np.nan)
 
     def _looks(self, shown):
-        """The looks (N, D) of people, None where nothing is known of anybody's."""
-        looks = self.people.looks[shown]
-        return np.where(looks.any(1, keepdims=True), looks, np.nan) if looks.any() else None
+        """How people look in this frame (N, D), NaN for those who are covered, None where nobody's looks are known."""
+        fresh = self.people.fresh[shown]
+        return fresh if np.isfinite(fresh).any() else None
 
 
 def _predict(mean, spread, step):

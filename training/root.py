@@ -1,7 +1,7 @@
 """Train the network that tells how far away people are: `python -m training root --data ../shared/data --output weights/root-distance.safetensors`.
 
-Moments of motion capture under random cameras, half of them through the error model of a pose network, with the true distance. Everybody has the
-same stature: what a single picture tells of size is little, and `height=` scales the answer. The loss is the mean relative error (of logarithms).
+Moments of motion capture under random cameras, three batches in four through the error model of a pose network, with the true distance. Everybody
+has the same stature: what a single picture tells of size is little, and `height=` scales the answer. The loss is the mean relative error.
 """
 
 import argparse
