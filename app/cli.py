@@ -92,7 +92,7 @@ def parser():
     group.add_argument("--fov", type=float, metavar="DEG", help="field of view of the longer side")
     group.add_argument("--camera", metavar="CALIB", help="calibration, .json or .toml")
     group.add_argument("--height", type=float, metavar="M", help="stature of the people")
-    for name, text in (("smooth", "leave the motion as it was lifted"), ("join", "leave broken tracks broken and exchanged ones exchanged"), ("fill", "leave gaps open")):
+    for name, text in (("smooth", "leave the motion as it was lifted"), ("join", "leave tracks as they were followed"), ("fill", "leave gaps open")):
         group.add_argument(f"--no-{name}", dest=name, action="store_false", help=text)
     group = p.add_argument_group("picture")
     group.add_argument("--layout", metavar="|".join(LAYOUTS), help="frame and 3D view, frame alone, or view alone")
