@@ -19,7 +19,7 @@ from detectors import _ctdet
 WEIGHTS = {"mobile": "detector-centernet", "dla34": "centernet-dla-2x"}  # by arch
 STRIDES = (32, 16, 8)
 BORDER = 114  # grey of the letterbox
-INSIDE, PART = 0.8, 0.1  # share of a box in a better one, and of the other's area, from which and up to which it is a part
+INSIDE, PART = 0.8, 0.03  # share of a box in a better one, and of the other's area, from which and up to which it is a part
 
 
 class CentreNet(nn.Module):
