@@ -28,20 +28,21 @@ class Meeting(NamedTuple):
 def put_right(tracks, looks):
     """The tracks, the rest of two exchanged where people have each other's looks after they met.
 
-    looks: {number: (times (K,) s, vectors (K, D))} of who was seen uncovered. The mean looks of a track are made anew.
+    looks: {number: (times (K,) s, vectors (K, D))} of who was seen uncovered.
     """
     tracks, looks = {track.id: track for track in tracks}, {number: looks[number] for number in sorted(looks)}
     waiting = sorted(meeting for a, b in combinations(looks, 2) for meeting in meetings(tracks[a], tracks[b]))
     while waiting:
         now = waiting.pop(0)
         if exchanged(now, looks):
-            tracks[now.a], tracks[now.b] = (_spliced(tracks[x], tracks[y], now.nearest) for x, y in ((now.a, now.b), (now.b, now.a)))
-            looks[now.a], looks[now.b] = (_mixed(looks[x], looks[y], now.nearest) for x, y in ((now.a, now.b), (now.b, now.a)))
+            ways = ((now.a, now.b), (now.b, now.a))
+            looks[now.a], looks[now.b] = (_mixed(looks[x], looks[y], now.nearest) for x, y in ways)
+            tracks[now.a], tracks[now.b] = (_spliced(tracks[x], tracks[y], now.nearest, looks[x][1].mean(0)) for x, y in ways)
             pairs = [(a, b) for a, b in combinations(looks, 2) if {a, b} & {now.a, now.b}]
             others = [meeting for meeting in waiting if not {meeting.a, meeting.b} & {now.a, now.b}]
             again = [meeting for a, b in pairs for meeting in meetings(tracks[a], tracks[b]) if meeting.last > now.last]
             waiting = sorted(others + again)
-    return [replace(track, feature=looks[track.id][1].mean(0)) if track.id in looks else track for track in tracks.values()]
+    return list(tracks.values())
 
 
 def meetings(track, other):
@@ -79,10 +80,10 @@ def _mean(seen, first, last):
     return mean / max(np.linalg.norm(mean), 1e-12)
 
 
-def _spliced(track, rest, time):
-    """The track up to a time, and the rest of another after it."""
+def _spliced(track, rest, time, feature):
+    """The track up to a time, and the rest of another after it; `feature` are its mean looks."""
     early, late = track.times <= time, rest.times > time
-    return replace(track, **{name: np.concatenate([getattr(track, name)[early], getattr(rest, name)[late]]) for name in ROWS})
+    return replace(track, feature=feature, **{name: np.concatenate([getattr(track, name)[early], getattr(rest, name)[late]]) for name in ROWS})
 
 
 def _mixed(seen, rest, time):

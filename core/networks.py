@@ -51,16 +51,22 @@ class MobileUNet(nn.Module):
         return path
 
 
+def normalised_convolutions(model):
+    """(dotted name, nn.Sequential, key of the convolution, key of its batch normalisation) of each pair in a model that can be folded into one."""
+    for place, module in model.named_modules():
+        if isinstance(module, nn.Sequential):
+            parts = list(module._modules.items())
+            for (first, conv), (second, norm) in zip(parts, parts[1:], strict=False):
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    yield f"{place}.{first}", module, first, second
+
+
 def fuse(model):
     """The evaluation form of a trained model, in place: batch normalisation folded into the convolutions before it, channels last."""
     model.eval()
-    for module in model.modules():
-        if isinstance(module, nn.Sequential):
-            names = list(module._modules)
-            for first, second in zip(names, names[1:], strict=False):
-                if isinstance(module._modules[first], nn.Conv2d) and isinstance(module._modules[second], nn.BatchNorm2d):
-                    module._modules[first] = fuse_conv_bn_eval(module._modules[first], module._modules[second])
-                    module._modules[second] = nn.Identity()
+    for _, module, first, second in list(normalised_convolutions(model)):
+        module._modules[first] = fuse_conv_bn_eval(module._modules[first], module._modules[second])
+        module._modules[second] = nn.Identity()
     return model.to(memory_format=torch.channels_last).requires_grad_(False)
 
 

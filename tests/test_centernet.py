@@ -48,6 +48,13 @@ def test_the_same_person_at_two_scales_is_one():
     assert len(CentreNetDetector(OneBox(), [512, 512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
 
 
+def test_small_parts_of_a_better_box_are_nobody():
+    boxes = np.array([[0, 0, 100, 200], [20, 50, 40, 70], [20, 50, 60, 90], [90, 50, 110, 70], [300, 0, 400, 200], [320, 50, 340, 70]], np.float32)
+    found = CentreNetDetector(OneBox(), [512], 0.3, 0.5)._suppress(boxes, np.array([0.9, 0.5, 0.4, 0.4, 0.6, 0.7], np.float32))
+    np.testing.assert_array_equal(found.boxes, boxes[[0, 5, 4, 2, 3]])  # a child before somebody, one beside, and a surer small one stay
+    assert len(CentreNetDetector(OneBox(), [512], 0.3, 0.5)._suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))) == 0
+
+
 def test_a_batch_of_many_sizes_gives_what_each_picture_gives_alone(untrained):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (*size, 3), np.uint8) for size in [(90, 160), (160, 90), (90, 160)]]

@@ -201,7 +201,7 @@ def test_the_page_in_a_browser(running, tmp_path):
         async with Browser(url) as browser:
             await browser.until("document.getElementById('people').innerText.includes('person 1')")
             await browser.until("document.getElementById('fps').innerText > '0' && +document.getElementById('p50').innerText > 0")
-            assert await browser.script(f"{colours}('picture')") > 200 and await browser.script(f"{colours}('scene')") > 60
+            await browser.until(f"{colours}('picture') > 200 && {colours}('scene') > 60")
             x, y = await browser.script("(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById('scene').getBoundingClientRect())")
             before = await browser.script("view.turn")
             await browser.drag((x, y), (x + 120, y + 30))

@@ -5,11 +5,10 @@ import importlib.util
 import pathlib
 
 import torch
-from torch import nn
 from torchvision.models import mobilenet_v2
 
 from core.errors import InputError
-from core.networks import fuse
+from core.networks import fuse, normalised_convolutions
 from weights import load_strict
 
 
@@ -41,13 +40,10 @@ def unfold(model, state, pictures, name):
     """
     state = load_strict(fuse(copy.deepcopy(model)), {key: value.float() for key, value in state.items()}, name).state_dict()
     hooks = []
-    for place, module in model.named_modules():
-        if isinstance(module, nn.Sequential):
-            parts = list(module._modules.items())
-            for (first, conv), (_, norm) in zip(parts, parts[1:], strict=False):
-                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    conv.weight.copy_(state.pop(f"{place}.{first}.weight"))
-                    hooks.append(norm.register_forward_pre_hook(_undoing(conv, state.pop(f"{place}.{first}.bias"))))
+    for place, module, first, second in normalised_convolutions(model):
+        conv, norm = module._modules[first], module._modules[second]
+        conv.weight.copy_(state.pop(f"{place}.weight"))
+        hooks.append(norm.register_forward_pre_hook(_undoing(conv, state.pop(f"{place}.bias"))))
     for key, value in state.items():
         model.get_parameter(key).copy_(value)
     model.eval()(pictures)

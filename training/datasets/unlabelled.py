@@ -28,14 +28,16 @@ def boxes(photographs, teachers, device):
 
 def kept(path, photographs, ask):
     """What `ask` says of the photographs, as `boxes` does: kept in the file `path`, where there is one, and read there when they are the same."""
+    if not path:
+        return ask(photographs)
     key = zlib.crc32(b"".join(p.jpeg for p in photographs))
-    if path and pathlib.Path(path).exists():
+    if pathlib.Path(path).exists():
         table = np.load(path)
         if table["key"] == key:
             ends = table["counts"].cumsum()[:-1]
             return list(zip(np.split(table["boxes"], ends), np.split(table["scores"], ends), strict=True))
     found = ask(photographs)
-    if path and found:
+    if found:
         np.savez(path, key=key, counts=[len(scores) for _, scores in found], boxes=np.concatenate([boxes for boxes, _ in found]),
                  scores=np.concatenate([scores for _, scores in found]))
     return found

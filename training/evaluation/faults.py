@@ -16,11 +16,10 @@ from poses import body21
 from training.datasets import coco_people, faults, mocap
 from training.datasets.views import Sampler
 from training.evaluation.lifter import FILES
-from training.evaluation.pose import predict
+from training.evaluation.pose import BODY, predict
+from training.evaluation.scene import APART
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
-APART = 0.08  # of the size: joints of a pair that are nearer to each other cannot be told apart
-MARKED = list(range(5, 17))  # shoulders to ankles
 
 
 def seen(weights, root, device="auto"):
@@ -48,7 +47,7 @@ def measured(points, truth, size, scores):
     mirror, size = list(BODY21.mirror[:17]), size[:, None]
     miss, across, apart = (np.linalg.norm(a - b, axis=-1) / size for a, b in ((points, truth), (points, truth[:, mirror]), (truth, truth[:, mirror])))
     exchanged = np.where((apart > APART) & np.isfinite(miss), across < miss, np.nan)
-    return miss[:, MARKED], exchanged[:, MARKED], scores[:, MARKED]
+    return miss[:, BODY], exchanged[:, BODY], scores[:, BODY]
 
 
 def table(miss, exchanged, scores):
