@@ -1,20 +1,22 @@
-"""Motion to files and back. The suffix says the format: .npz (everything, loads again), .json, .csv, .txt, .npy; docs/export.md describes them."""
+"""Motion to files and back. The suffix says the format: .npz (everything, loads again), .json, .csv, .txt, .npy, .bvh, .trc; docs/export.md describes
+them."""
 
 import pathlib
 import tempfile
 
-from app.formats import coco, csv, mot, npz, videopose
+from app.formats import bvh, coco, csv, mot, npz, trc, videopose
 from core.errors import InputError
 
 _WRITERS = {".npz": npz.write, ".json": coco.write, ".csv": csv.write, ".txt": mot.write, ".npy": videopose.write}
-SUFFIXES = tuple(_WRITERS)
+_PERSONAL = {".bvh": bvh.write, ".trc": trc.write}  # one person a file
+SUFFIXES = (*_WRITERS, *_PERSONAL)
 
 
 def check_export(path):
     """Raises InputError where `save` could not write: an unknown suffix, a folder that cannot be made or written. Makes missing folders."""
     path = pathlib.Path(path)
-    if path.suffix.lower() not in _WRITERS:
-        raise InputError(f"cannot export to '{path}': the suffix must be one of {', '.join(_WRITERS)}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"cannot export to '{path}': the suffix must be one of {', '.join(SUFFIXES)}")
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder")
     try:
@@ -26,12 +28,27 @@ def check_export(path):
 
 
 def save(motion, path):
-    """Write a Motion in the format of the path's suffix; the file gets its name when it is whole. Raises InputError as `check_export` does."""
+    """Write a Motion in the format of the path's suffix; a file gets its name when it is whole. Raises InputError as `check_export` does.
+
+    Of formats with one person a file the path holds the longest track, and NAME.person2.bvh and the like the others, by their numbers.
+    """
     check_export(path)
     path = pathlib.Path(path)
+    suffix = path.suffix.lower()
+    if suffix in _WRITERS:
+        return _place(path, lambda partial: _WRITERS[suffix](motion, partial))
+    tracks = sorted(motion.tracks.values(), key=len, reverse=True)
+    for i, track in enumerate(tracks or [None]):
+        name = path.with_name(f"{path.stem}.person{track.id}{path.suffix}") if i else path
+        _place(name, lambda partial, track=track: _PERSONAL[suffix](motion, track, partial))
+    return None
+
+
+def _place(path, write):
+    """Let `write(partial)` make a file beside `path`, and name it so when it is whole."""
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     try:
-        _WRITERS[path.suffix.lower()](motion, partial)
+        write(partial)
         partial.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

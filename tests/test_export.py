@@ -139,7 +139,7 @@ def test_videopose(motion, tmp_path):
     assert np.allclose(np.load(tmp_path / "m.npy")[:, 0], 0, atol=1e-5)
 
 
-@pytest.mark.parametrize("suffix", ["npz", "json", "csv", "txt", "npy"])
+@pytest.mark.parametrize("suffix", ["npz", "json", "csv", "bvh", "trc", "txt", "npy"])
 def test_nobody_in_every_format(motion, tmp_path, suffix):
     save(replace(motion, tracks={}), tmp_path / f"m.{suffix}")
     assert (tmp_path / f"m.{suffix}").exists()
@@ -150,7 +150,7 @@ def test_nobody_in_every_format(motion, tmp_path, suffix):
 def test_coco_skeleton_in_every_format(motion, tmp_path):
     tracks = {k: replace(t, points=t.points[:, :17], scores=t.scores[:, :17], joints3d=t.joints3d[:, :17]) for k, t in motion.tracks.items()}
     coco = replace(motion, skeleton2d=COCO17, skeleton3d=COCO17, tracks=tracks)
-    for suffix in ("npz", "json", "csv", "txt", "npy"):
+    for suffix in ("npz", "json", "csv", "bvh", "trc", "txt", "npy"):
         save(coco, tmp_path / f"m.{suffix}")
     assert equal(coco, load(tmp_path / "m.npz"))
 
