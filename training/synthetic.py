@@ -21,6 +21,7 @@ from training.datasets.mocap import body21
 
 BODIES, MOTIONS, BACKDROPS = 400, 300, 120
 PELVIS = KEY["pelvis"]
+PASSING = 0.4  # of the people in a picture: close before or behind somebody, as when they meet
 
 
 class Sample(NamedTuple):
@@ -161,12 +162,16 @@ def random_picture(rng, size=(640, 480), pictures=None, poses=None, least=0.2, c
     """(image (h, w, 3) uint8, boxes (N, 4) px around what can be seen) of up to `crowd` people; those shown less than `least` have no box."""
     camera, pose = stage.random_camera(rng, *size, 3, 11)
     reach = np.linalg.norm(pose[:2, 3])
-    towards, people = pose[:2, 3] / reach, []
+    towards, spots = pose[:2, 3] / reach, []
     for _ in range(rng.integers(0, crowd + 1)):
-        far = rng.uniform(-1.2 * reach, 0.6 * reach)
-        aside = (reach - far) * size[0] / camera.fx * rng.uniform(-0.52, 0.52)
-        spot = towards * far + np.array([-towards[1], towards[0]]) * aside
-        people.append(Person(_body(int(rng.integers(BODIES))), _pose(rng, poses) + np.array([*spot, 0])))
+        if spots and rng.random() < PASSING:
+            far, aside = spots[rng.integers(len(spots))] + rng.normal(0, (0.8, 0.3))
+        else:
+            far = rng.uniform(-1.2 * reach, 0.6 * reach)
+            aside = (reach - far) * size[0] / camera.fx * rng.uniform(-0.52, 0.52)
+        spots.append((min(far, 0.7 * reach), aside))
+    places = [towards * far + np.array([-towards[1], towards[0]]) * aside for far, aside in spots]
+    people = [Person(_body(int(rng.integers(BODIES))), _pose(rng, poses) + np.array([*place, 0])) for place in places]
     own = rng.random() < 0.3 and not pictures
     behind = backgrounds.place(rng, camera, pose, 2) if own else backdrop(rng, size, pictures).astype(np.float32) / 255
     if not people:
