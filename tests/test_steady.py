@@ -10,6 +10,7 @@ from core.records import Detections
 from trackers import steady
 from trackers._camera import CameraMotion
 from trackers._kalman import correct, predict
+from trackers._pairing import unlike
 
 RATE = 30
 
@@ -125,6 +126,45 @@ def test_looks_bring_back_who_left_and_tell_apart_who_came_instead():
     assert again(blue, make("tracker", "steady:embedder=any")).ids.tolist() == [2]
     assert again(red, make("tracker", "steady")).ids.tolist() == [1]  # looks were given although no network was named
     assert again(red, make("tracker", "steady:embedder=any,recall=2")).ids.tolist() == [2]
+
+
+@pytest.mark.parametrize("turning", [False, True])
+def test_looks_tell_whether_two_who_met_passed_or_turned_round(turning):
+    red, blue = np.eye(8)[:2] * 0.8 + 0.2
+
+    def seen(i):
+        at = 100 + 4 * i if i < 50 or not turning else 500 - 4 * i  # the left one's way; they meet at 300 after 50 frames
+        left, right = box(at), box(600 - at, 104)
+        if abs(at - 300) < 24:
+            return people(left, scores=0.9, features=(red + blue)[None])
+        return people(left, right, features=np.stack([red, blue]))
+
+    shown = follow(make("tracker", "steady:embedder=any"), 90, seen)
+    assert list(shown[-1]) == [1, 2]
+    end = 456 if not turning else 144
+    assert shown[-1][1] == pytest.approx(end, abs=6) and shown[-1][2] == pytest.approx(600 - end, abs=6)
+
+
+def test_a_box_between_two_goes_to_whom_it_looks_like():
+    """One of two is hidden, the other moves to where both might be, nearer to the hidden one: looks say who that is."""
+    red, blue = np.eye(8)[:2]
+
+    def seen(i):
+        if i < 20:
+            return people(box(100, width=80), box(150, width=80), features=np.stack([red, blue]))
+        return people(box(138, width=80), features=(0.9 * red + 0.1 * blue)[None])
+
+    shown = follow(make("tracker", "steady:embedder=any"), 24, seen)
+    assert list(shown[19]) == [1, 2] and all(list(now) == [1] for now in shown[20:])
+
+
+def test_unlike_needs_known_looks_a_neighbour_and_a_margin():
+    alike, known, near = np.array([[0.9, 0.5], [0.6, 0.6], [0.0, 0.0]]), np.array([True, True, False]), np.ones((3, 2), bool)
+    assert unlike(alike, known, near, 0.15).tolist() == [[False, False], [True, False], [False, False]]
+    near[0, 0] = False
+    assert not unlike(alike, known, near, 0.15).any()
+    assert unlike(np.zeros((0, 2)), known[:0], near[:0], 0.15).shape == (0, 2)
+    assert unlike(np.zeros((3, 0)), known, near[:, :0], 0.15).shape == (3, 0)
 
 
 def test_unknown_looks_are_no_looks():

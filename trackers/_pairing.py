@@ -55,6 +55,15 @@ def own(overlaps, between, close):
     return keep
 
 
+def unlike(alike, known, near, margin):
+    """Which boxes (N, M) bool look more like a neighbour of theirs than like these people, by more than `margin`.
+
+    `alike` (N, M) are the cosines of looks, `known` (N,) says whose looks are known, `near` (N, M) who is a box's neighbour.
+    """
+    best = np.where(near & known[:, None], alike, -np.inf).max(0, initial=-np.inf)
+    return known[:, None] & (alike < best - margin)
+
+
 def wider(boxes, share):
     """Boxes (N, 4) xyxy with `share` of their width and height added on each side."""
     margin = share * (boxes[:, 2:] - boxes[:, :2])

@@ -13,23 +13,23 @@ from core.records import Tracks
 from trackers._boxes import centred, corners, valid
 from trackers._camera import CameraMotion, moved
 from trackers._kalman import correct, predict
-from trackers._pairing import Rounds, claimed, heading, own, wider
+from trackers._pairing import Rounds, claimed, heading, own, unlike, wider
 from trackers._rows import Rows
 
-BEGINS, STRONG, WEAK = 0.3, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
+BEGINS, STRONG, WEAK = 0.6, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
 SHOWN = 0.499  # least trust
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
-CLOSE = 0.3  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
+CLOSE = 0.2  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
 THEIRS = 0.2  # how much better a box fits somebody just seen, whose best it is, before nobody else may have it
 HEED = 0.2  # weight of the direction beside the overlap
-SURER = 0.2  # weight of a box's probability: of two boxes of one body the better one
 FAST, WENT = 0.3, 0.1  # heights a second, heights: from where on the direction counts in full
-ERROR, PUSH, SWELL = 0.05, 0.5, 0.2  # of a box; change of the velocity and of the growth in a second
+ERROR, PUSH, SWELL = 0.05, 0.35, 0.2  # of a box; change of the velocity and of the growth in a second
 GLIDE = np.array([2.0, 2.0, 0.5, 0.5])  # s in which velocity and growth fade
 FIRST = np.array([0.5, 0.5, 0.1, 0.1])  # speed and growth of people not known yet, heights a second
 LEARNING = 0.25  # share of the newest score in the trust
-LOOKS, LEARNED, ALONE = 0.5, 0.1, 0.3  # weight beside the overlap; share of the newest look; overlap with others up to which a look is learned
-ALIKE, REACH = 0.75, (0.5, 1.0)  # least likeness that finds somebody without overlap, and how far: heights, and heights a second
+LOOKS, LEARNED, ALONE = 1.0, 0.05, 0.3  # weight beside the overlap; share of the newest look; overlap with others up to which a look is learned
+CLEARLY, NEIGHBOUR = 0.15, 0.2  # how much more a box looks like somebody it overlaps by so much, before nobody else may have it
+ALIKE, REACH = 0.65, (0.5, 1.0)  # least likeness that finds somebody without overlap, and how far: heights, and heights a second
 
 
 def build(even=0.9, memory=2.0, recall=8.0, camera=True, embedder=None):
@@ -106,17 +106,19 @@ class Steady:
         people, predicted = self.people, corners(self.people.mean[:, :, 0])
         alike = people.looks @ features.T  # 0 where looks are unknown
         straight = heading(people.seen[:, :2], people.mean[:, :2, 1], people.mean[:, 3, 0], measured[:, :2], FAST, WENT)
-        bonus = HEED * straight + LOOKS * alike + SURER * belief
+        bonus = HEED * straight + LOOKS * alike
         overlaps = iou(predicted, boxes)
-        taken = claimed(overlaps, people.misses == 0) - THEIRS
+        strangers = unlike(alike, people.looks.any(1), overlaps >= NEIGHBOUR, CLEARLY)
+        taken = claimed(np.where(strangers, 0, overlaps), people.misses == 0) - THEIRS
         holds = None if features.any() else own(overlaps, iou(boxes, boxes), CLOSE)  # looks tell a second box better
         rounds, strong, recent = Rounds(len(people), len(boxes)), belief >= STRONG, people.away <= self.memory
         for who, which, (margin, least) in ((people.misses == 0, strong, NEAR), (recent, strong, FAR),
                                             (people.misses <= 2, ~strong & (belief >= WEAK - 1e-6), SURE)):
             def near(rows, columns, margin=margin, least=least):
                 overlap = iou(wider(predicted[rows], margin), wider(boxes[columns], margin))
-                possible = (overlap >= least) & (overlaps[np.ix_(rows, columns)] >= taken[columns])
-                return np.where(possible, overlap + bonus[np.ix_(rows, columns)], -np.inf)
+                cells = np.ix_(rows, columns)
+                possible = (overlap >= least) & (overlaps[cells] >= taken[columns]) & ~strangers[cells]
+                return np.where(possible, overlap + bonus[cells], -np.inf)
             rounds.take(who, which, near, holds)
         if features.any():
             found = np.where((alike >= ALIKE) & self._within_reach(measured), alike, -np.inf)
