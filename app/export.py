@@ -1,6 +1,7 @@
 """Motion to files and back. The suffix says the format: .npz (everything, loads again), .json, .csv, .txt, .npy, .bvh, .trc; docs/export.md describes
 them."""
 
+import functools
 import pathlib
 import tempfile
 
@@ -33,15 +34,18 @@ def save(motion, path):
     Of formats with one person a file the path holds the longest track, and NAME.person2.bvh and the like the others, by their numbers.
     """
     check_export(path)
-    path = pathlib.Path(path)
+    for name, write in _files(motion, pathlib.Path(path)):
+        _place(name, write)
+
+
+def _files(motion, path):
+    """(path, write) of each file that holds a Motion; `write(path)` makes it."""
     suffix = path.suffix.lower()
     if suffix in _WRITERS:
-        return _place(path, lambda partial: _WRITERS[suffix](motion, partial))
-    tracks = sorted(motion.tracks.values(), key=len, reverse=True)
-    for i, track in enumerate(tracks or [None]):
-        name = path.with_name(f"{path.stem}.person{track.id}{path.suffix}") if i else path
-        _place(name, lambda partial, track=track: _PERSONAL[suffix](motion, track, partial))
-    return None
+        return [(path, functools.partial(_WRITERS[suffix], motion))]
+    longest, *others = sorted(motion.tracks.values(), key=len, reverse=True) or [None]
+    named = [(path, longest)] + [(path.with_name(f"{path.stem}.person{track.id}{path.suffix}"), track) for track in others]
+    return [(name, functools.partial(_PERSONAL[suffix], motion, track)) for name, track in named]
 
 
 def _place(path, write):

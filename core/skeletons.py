@@ -132,6 +132,7 @@ _ANKLES = {"pelvis": "hip*1", "left_ankle": "left_foot*1", "right_ankle": "right
 _NECK = {"neck_nose": "head*.5 thorax*.5"}
 _H36M_FROM_HUMANEVA = _NECK | _FEET | {"hip": "pelvis*1", "spine": "thorax*.465 pelvis*.535"}
 _H36M_FROM_MPPE = {"hip": "pelvis*1", "spine": "torso*1", "thorax": "neck*1", "neck_nose": "nose*1"} | _FEET  # the same joints by other names
+_H36M_FROM_MUCO = _NECK | _FEET | {"hip": "pelvis*1"}
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
           ("body21", "h36m16"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m16"): _H36M_FROM_COCO | _FEET,
           ("h36m17", "h36m16"): {}, ("h36m16", "h36m17"): _NECK,
@@ -139,7 +140,9 @@ _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _
           ("h36m17", "humaneva15"): _ANKLES, ("h36m16", "humaneva15"): _ANKLES,
           ("humaneva15", "h36m17"): _H36M_FROM_HUMANEVA, ("humaneva15", "h36m16"): _H36M_FROM_HUMANEVA,
           ("coco17", "body21"): _BODY_FROM_COCO, ("body21", "coco17"): {}, ("efficientpose16", "body21"): _BODY_FROM_MPII,
-          ("h36m18", "h36m17"): _H36M_FROM_MPPE, ("muco21", "mupots17"): {}, ("coco19", "coco17"): {}, ("coco19", "body21"): _BODY_FROM_COCO,
+          ("h36m18", "h36m17"): _H36M_FROM_MPPE, ("muco21", "h36m17"): _H36M_FROM_MUCO, ("mupots17", "h36m17"): _H36M_FROM_MUCO,
+          ("mpii16", "h36m17"): _H36M_FROM_HUMANEVA | {"neck_nose": "neck*1"},
+          ("muco21", "mupots17"): {}, ("coco19", "coco17"): {}, ("coco19", "body21"): _BODY_FROM_COCO,
           ("coco19", "h36m17"): _H36M_FROM_COCO | _FEET}
 
 

@@ -1,6 +1,12 @@
-"""The looks of one person, for the trackers that compare with more than one of them."""
+"""Looks: what the trackers compare people by."""
 
 import numpy as np
+
+
+def unit(looks):
+    """Looks (N, D) of length 1; unknown ones become 0, which is like nobody."""
+    looks = np.nan_to_num(looks)
+    return looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-12)
 
 
 class Gallery:

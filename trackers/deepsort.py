@@ -10,7 +10,7 @@ from core.geometry import area, iou
 from core.records import Tracks
 from trackers._assign import assign
 from trackers._boxes import centred, corners, valid
-from trackers._gallery import Gallery
+from trackers._gallery import Gallery, unit
 from trackers._kalman import correct, distances, predict
 from trackers._rows import Rows
 
@@ -60,7 +60,7 @@ class DeepSort:
         """One step of the method: match, correct, miss, begin."""
         people, measured = self.people, _measured(detections.boxes)
         people.misses += 1  # frames since the last box, this one included
-        features = None if detections.features is None else _unit(detections.features)
+        features = None if detections.features is None else unit(detections.features)
         pairs, new = self._match(detections.boxes, measured, features)
         rows, columns = pairs.T
         mean, noise = people.mean[rows], _measurement_noise(people.mean[rows, 3, 0])
@@ -164,12 +164,6 @@ def _boxes(mean):
     values = mean[:, :, 0].copy()
     values[:, 2] *= values[:, 3]
     return corners(values)
-
-
-def _unit(features):
-    """Features of length 1; unknown ones become 0, which is like nobody."""
-    features = np.nan_to_num(features)
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
 
 
 def _process_noise(height):

@@ -12,6 +12,7 @@ from core.geometry import iou
 from core.records import Tracks
 from trackers._boxes import centred, corners, valid
 from trackers._camera import CameraMotion, moved
+from trackers._gallery import unit
 from trackers._kalman import correct, predict
 from trackers._pairing import Rounds, claimed, heading, own, unlike, wider
 from trackers._rows import Rows
@@ -160,14 +161,14 @@ class Steady:
             good = (covered[columns].max(1) <= ALONE) & features[columns].any(1)
             rows, columns, looks = rows[good], columns[good], self.people.looks
             share = np.where(looks[rows].any(1, keepdims=True), LEARNED, 1.0)
-            looks[rows] = _unit((1 - share) * looks[rows] + share * features[columns])
+            looks[rows] = unit((1 - share) * looks[rows] + share * features[columns])
             self.people.fresh[rows] = features[columns]
 
     def _features(self, detections):
         """Unit features (M, D) of the detections, 0 where unknown; everybody's looks get as many numbers when there are some for the first time."""
         if detections.features is None:
             return np.zeros((len(detections), self.people.looks.shape[1]))
-        features = _unit(np.nan_to_num(detections.features.astype(np.float64)))
+        features = unit(detections.features.astype(np.float64))
         if not self.people.looks.shape[1] and len(features):
             self.people.looks = np.zeros((len(self.people), features.shape[1]))
         return features if len(features) else np.zeros((0, self.people.looks.shape[1]))
@@ -207,7 +208,3 @@ def _logit(score):
 
 def _probability(odds):
     return 1 / (1 + np.exp(-odds))
-
-
-def _unit(features):
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)

@@ -4,11 +4,10 @@ import numpy as np
 
 from app.people import to_world
 from core.errors import InputError
-from core.skeletons import BODY21, conversion
+from core.skeletons import H36M17, conversion
 
 Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # from the world, Z up
-LIMBS = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))
-NAMES = {"pelvis": ("hip",), "thorax": ("neck",), "spine": ("torso",), "head": ("neck_nose", "head_top")}  # joints that have other names, too
+FACE = ("nose", "left_ear", "right_ear")
 
 
 def placed(motion, track):
@@ -20,28 +19,20 @@ def placed(motion, track):
 
 
 def body(motion, track):
-    """{name: (T, 3) m} of pelvis, spine, thorax, head, both sides' hip to ankle and shoulder to wrist, the face where known; `times` (T,).
+    """{name: (T, 3) m} of the joints of Human3.6M, of nose and ears where the skeleton has them, and `times` (T,). Empty where no 3D is known.
 
-    Empty where no 3D is known. Raises InputError for a skeleton that is no such body.
+    Raises InputError for a skeleton that is no such body.
     """
     times, joints = placed(motion, track)
     skeleton = motion.skeleton3d
     if not len(times):
         return {}
-    if skeleton.name.startswith("coco"):
-        joints, skeleton = conversion(skeleton, BODY21) @ joints, BODY21
-    places = {name: joints[:, i] for i, name in enumerate(skeleton.joints)}
-    places |= {f"{side}_ankle": places[f"{side}_foot"] for side in ("left", "right") if f"{side}_foot" in places}
-    if "left_ear" in places:
-        places["head"] = (places["left_ear"] + places["right_ear"]) / 2
-    for name, others in NAMES.items():
-        found = [places[other] for other in (name, *others) if other in places]
-        places |= {name: found[0]} if found else {}
-    missing = {"pelvis", "thorax", "head", *LIMBS} - set(places)
-    if missing:
-        raise InputError(f"the skeleton '{skeleton.name}' has no {', '.join(sorted(missing))}: it cannot be written as a body of bones")
-    places.setdefault("spine", 0.535 * places["pelvis"] + 0.465 * places["thorax"])
-    return places | {"times": times}
+    try:
+        matrix = conversion(skeleton, H36M17)
+    except ValueError as error:
+        raise InputError(f"the skeleton '{skeleton.name}' has not the joints of a whole person: it cannot be written as a body of bones") from error
+    own = {name: joints[:, skeleton.index(name)] for name in FACE if name in skeleton.joints}
+    return own | dict(zip(H36M17.joints, np.moveaxis(matrix @ joints, 1, 0), strict=True)) | {"times": times}
 
 
 def timeline(motion, track):

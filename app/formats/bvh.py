@@ -11,10 +11,10 @@ from app.formats._person import body, timeline
 
 X, Y, Z = np.eye(3)
 # joint: parent, where it lies, the bone's direction at rest, metres of a grown-up where nobody was seen
-TREE = {"Hips": (None, "pelvis", None, 0.0),
-        "LowerBack": ("Hips", "pelvis", None, 0.0), "Spine": ("LowerBack", "spine", Y, 0.24),
+TREE = {"Hips": (None, "hip", None, 0.0),
+        "LowerBack": ("Hips", "hip", None, 0.0), "Spine": ("LowerBack", "spine", Y, 0.24),
         "Neck": ("Spine", "thorax", Y, 0.27), "Head": ("Neck", "head", Y, 0.18)}
-SIDES = {"UpLeg": ("Hips", "hip", X, 0.10), "Leg": ("UpLeg", "knee", -Y, 0.43), "Foot": ("Leg", "ankle", -Y, 0.42),
+SIDES = {"UpLeg": ("Hips", "hip", X, 0.10), "Leg": ("UpLeg", "knee", -Y, 0.43), "Foot": ("Leg", "foot", -Y, 0.42),
          "Shoulder": ("Spine", "thorax", Y, 0.27), "Arm": ("Shoulder", "shoulder", X, 0.18), "ForeArm": ("Arm", "elbow", X, 0.29),
          "Hand": ("ForeArm", "wrist", X, 0.25)}
 ENDS = {"Head": 0.14 * Y, "Foot": 0.15 * Z - 0.06 * Y, "Hand": 0.10 * X}
@@ -39,7 +39,7 @@ def write(motion, track, path):
         seen = places["times"]
         at = np.clip(times, seen[0], seen[-1])
         turned = {name: (Slerp(seen, turn)(at) if len(seen) > 1 else Rotation.concatenate([turn] * len(at))) for name, turn in turns.items()}
-        root = np.stack([np.interp(at, seen, values) for values in places["pelvis"].T], 1) * 100
+        root = np.stack([np.interp(at, seen, values) for values in places["hip"].T], 1) * 100
         table = np.concatenate([root] + [_angles(name, turned) for name in channels], 1)
     rate = float(motion.info.fps)
     head = "HIERARCHY\n" + "\n".join(rows) + f"\nMOTION\nFrames: {len(times)}\nFrame Time: {1 / rate:.8f}\n"
@@ -80,12 +80,15 @@ def _turns(places):
     """{joint: Rotation (T,)} from rest to the motion, in the world."""
     at = places.__getitem__
     across, shoulders = at("left_hip") - at("right_hip"), at("left_shoulder") - at("right_shoulder")
-    turns = {"Hips": _frame(across, at("thorax") - at("pelvis"), X, Y), "LowerBack": _frame(at("spine") - at("pelvis"), across + shoulders, Y, X),
+    turns = {"Hips": _frame(across, at("thorax") - at("hip"), X, Y), "LowerBack": _frame(at("spine") - at("hip"), across + shoulders, Y, X),
              "Spine": _frame(at("thorax") - at("spine"), shoulders, Y, X), "Neck": _frame(at("head") - at("thorax"), shoulders, Y, X)}
-    turns["Head"] = turns["Neck"] if "nose" not in places else _frame(at("left_ear") - at("right_ear"), at("nose") - at("head"), X, Z)
+    turns["Head"] = turns["Neck"]
+    if "nose" in places:
+        ears = at("left_ear"), at("right_ear")
+        turns["Head"] = _frame(ears[0] - ears[1], at("nose") - sum(ears) / 2, X, Z)
     for side, sign in (("Left", 1), ("Right", -1)):
         small = side.lower()
-        arm, leg = ([at(f"{small}_{name}") for name in names] for names in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")))
+        arm, leg = ([at(f"{small}_{name}") for name in names] for names in (("shoulder", "elbow", "wrist"), ("hip", "knee", "foot")))
         turns[side + "Shoulder"] = _swing(turns["Spine"], sign * X, arm[0] - at("thorax"))
         turns |= zip((side + "Arm", side + "ForeArm"), _limb(turns["Spine"], sign * X, -sign * Y, *arm), strict=True)
         turns |= zip((side + "UpLeg", side + "Leg"), _limb(turns["Hips"], -Y, X, *leg), strict=True)
