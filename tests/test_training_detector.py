@@ -17,7 +17,7 @@ from training.datasets import boxes as data
 from training.datasets import unlabelled
 from training.evaluation import detector as evaluation
 from training.gallery import Gallery
-from training.tiles import IGNORE, PERSON, Tiles, taught
+from training.tiles import IGNORE, PERSON, ROUGH, Tiles, taught
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
@@ -59,11 +59,31 @@ def test_training_lowers_the_loss():
     seen[:, 3] = torch.tensor([0.9, 8.0, 8.0, 40.0, 60.0])
     for _ in range(6):
         logits, boxes = model(x)
-        losses.append(label_loss(logits, boxes, points, truth, torch.tensor([[PERSON], [IGNORE]])) + teacher_loss(logits, boxes, seen))
+        labels, marked = label_loss(logits, boxes, points, truth, torch.tensor([[PERSON], [IGNORE]]))
+        losses.append(labels + teacher_loss(logits, boxes, seen, marked))
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_rough_box_says_that_somebody_is_there_and_nothing_of_the_rest():
+    points = cells(4, 4, 8, "cpu")
+    truth, everywhere = torch.tensor([[0.0, 0.0, 16.0, 16.0]]), torch.tensor(data.WHOLE)
+    boxes, logits = torch.tensor([1.0, 0.0, 14.0, 16.0]).repeat(1, 16, 1).requires_grad_(), torch.zeros(1, 16, requires_grad=True)
+    loss, marked = label_loss(logits, boxes, points, torch.stack([truth, everywhere], 1), torch.tensor([[ROUGH, IGNORE]]))
+    loss.backward()
+    inside = (points < 16).all(1)
+    assert (marked[0, inside] > 0.7).all() and (logits.grad[0, inside] < 0).all()  # up with those in it
+    assert (logits.grad[0, ~inside] == 0).all() and boxes.grad.abs().max() == 0
+    exact, _ = label_loss(logits, boxes, points, truth[None], torch.tensor([[PERSON]]))
+    assert torch.autograd.grad(exact, boxes)[0].abs().max() > 0
+
+
+def test_a_teacher_has_no_say_where_labels_know_somebody_it_misses():
+    logits, boxes, seen = torch.zeros(1, 2, requires_grad=True), torch.zeros(1, 2, 4), torch.zeros(1, 2, 5)
+    teacher_loss(logits, boxes, seen, torch.tensor([[0.9, 0.0]])).backward()
+    assert logits.grad[0, 0] == 0 and logits.grad[0, 1] > 0
 
 
 def test_scores_become_probabilities():
@@ -131,7 +151,8 @@ def test_the_trainer_writes_weights_that_the_application_can_use(tmp_path):
 
     torch.save({f"features.{name}": value for name, value in mobilenet_v2().features.state_dict().items()}, tmp_path / "start.pt")
     rng = np.random.default_rng(0)
-    data.pack(tmp_path / "p.npz", [photograph(rng) for _ in range(24)])
+    people = [photograph(rng) for _ in range(24)]
+    data.pack(tmp_path / "p.npz", [*people, data.Photograph(people[0].jpeg, people[0].boxes, data.WHOLE)])
     detector.main(["--packed", str(tmp_path / "p.npz"), "--init", str(tmp_path / "start.pt"), "--out", str(tmp_path), "--minutes", "0.02",
                    "--batch", "2", "--steps", "2", "--sizes", "96x96", "--synthetic", "1", "--device", "cpu"])
     found = centernet.build(tmp_path / "detector.safetensors", size=96, threshold=0.0, device="cpu")([np.zeros((90, 120, 3), np.uint8)])
@@ -149,10 +170,12 @@ def test_copies_of_held_out_pictures_are_left_out():
 def test_packing_keeps_everything(tmp_path):
     labelled = photograph(np.random.default_rng(0))
     other = data.Photograph(labelled.jpeg[:50], np.zeros((0, 4), np.float32), data.WHOLE, True)
-    data.pack(tmp_path / "p.npz", [labelled, other])
+    sports = data.Photograph(labelled.jpeg, labelled.boxes, data.WHOLE)
+    data.pack(tmp_path / "p.npz", [labelled, other, sports])
     back = data.unpack(tmp_path / "p.npz")
-    assert [b.jpeg for b in back] == [labelled.jpeg, other.jpeg]
-    assert [b.labelled for b in back] == [True, False] and [b.square for b in back] == [False, True]
+    assert [b.jpeg for b in back] == [labelled.jpeg, other.jpeg, labelled.jpeg]
+    assert [b.labelled for b in back] == [True, False, False] and [b.partly for b in back] == [False, False, True]
+    assert [b.square for b in back] == [False, True, False]
     np.testing.assert_array_equal(back[0].boxes, labelled.boxes)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.ops import generalized_box_iou_loss
 
-from training.tiles import IGNORE, PERSON
+from training.tiles import IGNORE, ROUGH, is_person
 
 
 def pairwise_iou(boxes, truth):
@@ -46,22 +46,22 @@ def box_loss(boxes, target, weight):
 
 
 def label_loss(logits, boxes, points, truth, kinds):
-    """The loss of logits (B, N) and boxes (B, N, 4) of cells against truth (B, G, 4) of `kinds` (B, G).
+    """The loss of logits (B, N) and boxes (B, N, 4) of cells against truth (B, G, 4) of `kinds` (B, G), and the score (B, N) wanted of each cell.
 
-    Cells in ignore boxes that answer for nobody do not count.
+    Cells in ignore boxes that answer for nobody do not count; rough boxes only say that somebody is there.
     """
-    target, owner = assign(logits.detach().sigmoid(), boxes.detach(), points, truth, kinds == PERSON)
+    target, owner = assign(logits.detach().sigmoid(), boxes.detach(), points, truth, is_person(kinds))
     inside = ((points > truth[:, :, None, :2]) & (points < truth[:, :, None, 2:])).all(-1)
     counted = (target > 0) | ~(inside & (kinds == IGNORE)[..., None]).any(1)
     score = (quality_focal(logits, target) * counted).sum() / target.sum().clamp(1)
     wanted = truth.gather(1, owner[..., None].expand(-1, -1, 4))
-    matched = target > 0
-    return score + 2 * box_loss(boxes[matched], wanted[matched], target[matched])
+    matched = (target > 0) & (kinds.gather(1, owner) != ROUGH)
+    return score + 2 * box_loss(boxes[matched], wanted[matched], target[matched]), target
 
 
-def teacher_loss(logits, boxes, taught, threshold=0.2):
-    """The loss against a teacher's score and box at each cell (B, N, 5)."""
+def teacher_loss(logits, boxes, taught, marked, threshold=0.2):
+    """The loss against a teacher's score and box at each cell (B, N, 5), but where labels, whose scores are `marked` (B, N), know whom it misses."""
     target = taught[..., 0]
-    score = quality_focal(logits, target).sum() / target[target > threshold].sum().clamp(1)
     sure = target > threshold
+    score = (quality_focal(logits, target) * (marked < target + threshold)).sum() / target[sure].sum().clamp(1)
     return score + 2 * box_loss(boxes[sure], taught[..., 1:][sure], target[sure])

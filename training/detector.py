@@ -68,7 +68,8 @@ def gather(options):
     if options.packed:
         return [photograph for path in options.packed for photograph in data.unpack(path)]
     extra = [p for folder in options.unlabelled for p in data.load_unlabelled(folder)]
-    return data.load(options.data / "person_boxes", "train") + data.unlike(extra, data.load(options.data / "person_boxes", "val"))
+    extra = data.unlike(extra, data.load(options.data / "person_boxes", "val"))
+    return data.load(options.data / "person_boxes", "train") + data.load_sports(options.data) + extra
 
 
 def drawn(count, seed):
@@ -85,8 +86,8 @@ def train(options, photographs):
     options.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(options.device)
     labelled = [p for p in photographs if p.labelled]
-    held, others = labelled[::HELD], [p for p in photographs if not p.labelled]
-    kept = [p for i, p in enumerate(labelled) if i % HELD]
+    held, others = labelled[::HELD], [p for p in photographs if not p.labelled and not p.partly]
+    kept = [p for i, p in enumerate(labelled) if i % HELD] + [p for p in photographs if p.partly]
     ours = drawn(options.synthetic, options.seed)
     found, teacher = None, None
     if options.teacher:
@@ -145,8 +146,8 @@ def loss(forward, batch):
     logits, boxes = forward(pictures)
     points = torch.cat([cells(pictures.shape[2] // s, pictures.shape[3] // s, s, pictures.device) for s in STRIDES])
     logits, boxes = logits.float(), boxes.float()
-    total = label_loss(logits, boxes, points, truth, kinds)
-    return total if taught is None else total + TAUGHT * teacher_loss(logits, boxes, taught)
+    total, marked = label_loss(logits, boxes, points, truth, kinds)
+    return total if taught is None else total + TAUGHT * teacher_loss(logits, boxes, taught, marked)
 
 
 def _save(model, folder):

@@ -10,8 +10,8 @@ from training.box_teachers import BORDER
 from training.datasets import boxes as data
 from training.gallery import Gallery, apply
 
-NOBODY, PERSON, IGNORE = 0, 1, 2
-SHARES = (0.53, 0.36, 0.11)  # of labelled, teacher-labelled and drawn pictures
+NOBODY, PERSON, IGNORE, ROUGH = 0, 1, 2, 3  # ROUGH: a person whose box is not exact
+SHARES = (0.46, 0.31, 0.11, 0.12)  # of labelled, teacher-labelled and drawn pictures, and of those with one rough box
 SURE, MAYBE = 0.45, 0.2  # score from which a teacher's box is a person, and from which it is at least not background
 SINGLE, MOSAIC = (256, 800), (128, 576)  # px of a photograph's longer side, whatever the tile's: the detector looks at 512
 
@@ -24,14 +24,15 @@ class Tiles:
         self.gallery = Gallery([data.decode(p) for p in photographs], device, BORDER)
         found, places = iter(found or []), []
         for photograph in photographs:
-            places.append(labels(photograph) if photograph.labelled else taught(*next(found, (np.zeros((0, 4)), np.zeros(0)))))
+            marked = photograph.labelled or photograph.partly
+            places.append(labels(photograph) if marked else taught(*next(found, (np.zeros((0, 4)), np.zeros(0)))))
         most = max(1, max(len(kinds) for _, kinds in places))
         self.boxes, self.kinds = torch.zeros(len(places), most, 4, device=device), torch.zeros(len(places), most, dtype=torch.long, device=device)
         for i, (boxes, kinds) in enumerate(places):
             self.boxes[i, : len(boxes)], self.kinds[i, : len(kinds)] = torch.from_numpy(boxes).to(device), torch.from_numpy(kinds).to(device)
         self.square = torch.tensor([p.square for p in photographs], device=device)
-        group = np.where(drawn, 2, [0 if p.labelled else 1 for p in photographs])
-        self.weights = torch.from_numpy(np.array(SHARES)[group] / np.bincount(group, minlength=3)[group]).to(device)
+        group = np.where(drawn, 2, [0 if p.labelled else 3 if p.partly else 1 for p in photographs])
+        self.weights = torch.from_numpy(np.array(SHARES)[group] / np.bincount(group, minlength=4)[group]).to(device)
 
     def batch(self, count, size, draw):
         """(tiles (B, 3, S, S) from 0 to 255, boxes (B, G, 4) px, kinds (B, G)): one photograph, or a mosaic of four around a random point."""
@@ -68,7 +69,7 @@ class Tiles:
 
 def labels(photograph):
     """Boxes (G, 4) and kinds (G,) of what somebody marked."""
-    kinds = np.concatenate([np.full(len(photograph.boxes), PERSON), np.full(len(photograph.ignore), IGNORE)])
+    kinds = np.concatenate([np.full(len(photograph.boxes), ROUGH if photograph.partly else PERSON), np.full(len(photograph.ignore), IGNORE)])
     return np.concatenate([photograph.boxes, photograph.ignore]).astype(np.float32), kinds.astype(np.int64)
 
 
@@ -77,6 +78,10 @@ def taught(boxes, scores):
     parts = (coverage(boxes, boxes[scores > SURE]).max(1, initial=0) > 0.8) & (scores <= SURE)  # a leg is not a person, nor is it ignored
     kept = (scores > MAYBE) & ~parts
     return boxes[kept].astype(np.float32), np.where(scores[kept] > SURE, PERSON, IGNORE).astype(np.int64)
+
+
+def is_person(kinds):
+    return (kinds == PERSON) | (kinds == ROUGH)
 
 
 def _log(draw, count, limits):
@@ -99,7 +104,7 @@ def _cut(boxes, kinds, matrices, region):
     inside = torch.minimum(torch.maximum(moved, region[:, None, :2].repeat(1, 1, 2)), region[:, None, 2:].repeat(1, 1, 2))
     extent, whole = (inside[..., 2:] - inside[..., :2]), (moved[..., 2:] - moved[..., :2]).clamp(min=1e-6)
     left = extent.clamp(min=0).prod(-1) / whole.prod(-1)
-    kinds = torch.where((kinds == PERSON) & ((left < 0.2) | (extent.amin(-1) < 4)), IGNORE, kinds)
+    kinds = torch.where(is_person(kinds) & ((left < 0.2) | (extent.amin(-1) < 4)), IGNORE, kinds)
     return inside, torch.where((extent > 0).all(-1), kinds, NOBODY)
 
 

@@ -7,13 +7,17 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
+from training.datasets import lspet
 
-WHOLE = np.array([[-1e4, -1e4, 1e4, 1e4]], np.float32)  # the ignore box of a picture that nobody labelled
+WHOLE = np.array([[-1e4, -1e4, 1e4, 1e4]], np.float32)  # the ignore box of a picture in which nobody looked for everybody
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """A JPEG or WebP picture, boxes (N, 4) of its people in its pixels, boxes (M, 4) to ignore; `square`: its aspect was lost when it was stored."""
+    """A JPEG or WebP picture, boxes (N, 4) of its people in its pixels, boxes (M, 4) to ignore; `square`: its aspect was lost when it was stored.
+
+    `labelled`: somebody looked for everybody in it. `partly`: somebody marked a person, roughly, and did not look for others.
+    """
 
     jpeg: bytes
     boxes: np.ndarray
@@ -22,8 +26,11 @@ class Photograph:
 
     @property
     def labelled(self):
-        """Whether somebody looked for the people in it."""
         return not np.array_equal(self.ignore, WHOLE)
+
+    @property
+    def partly(self):
+        return not self.labelled and len(self.boxes) > 0
 
 
 def load(folder, split):
@@ -40,6 +47,11 @@ def load(folder, split):
 def rows(folder, split):
     """The rows of boxes.npz that `load` gives."""
     return np.flatnonzero(np.load(pathlib.Path(folder) / "boxes.npz")["split"] == split)
+
+
+def load_sports(root):
+    """The training pictures of Leeds Sports Pose: one person each, in a box about their joints."""
+    return [Photograph(path.read_bytes(), box[None].astype(np.float32), WHOLE) for _, path, box, _ in lspet.rows(pathlib.Path(root), "train")]
 
 
 def load_unlabelled(folder):
