@@ -196,6 +196,25 @@ def test_a_fused_file_is_gone_on_from_with_the_same_function(crowd):
         unfold(PoseNet(), state, pictures, "a file")
 
 
+def test_channels_that_are_constant_stay_as_they_are():
+    """Scaled to variance 1, rounding errors would become inputs; some runs later the weights are beyond half precision."""
+    torch.manual_seed(0)
+    trained = PoseNet(depth=True)
+    first = trained.unet.trunk[0]
+    torch.nn.init.constant_(first[1].weight[:4], 0.0)
+    torch.nn.init.constant_(first[1].bias[:4], -1.0)  # nothing passes the ReLU
+    pictures = torch.rand(8, 3, 96, 64)
+    trained(pictures)
+    fused = fuse(copy.deepcopy(trained)).state_dict()
+    model = unfold(PoseNet(depth=True), {name: value.clone() for name, value in fused.items()}, pictures, "a file")
+    after = model.unet.trunk[1].conv[0]  # depthwise: four channels in which nothing comes in
+    assert (after[0].weight[:4] == 0).all() and after[0].weight.abs().max() < 100 and after[1].weight.min() > 1e-3
+    with torch.no_grad():
+        wanted = trained.eval()(pictures)
+        for mode in (model.eval(), model.train()):
+            assert (mode(pictures) - wanted).abs().max() < 1e-2 * wanted.abs().max()
+
+
 def tiny():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 42, 3, 2, 1))

@@ -207,6 +207,9 @@ def test_the_commands(address, known, tmp_path, capsys):
     assert main([*folder, "verify"]) == 0 and f"ok {HASH}" in capsys.readouterr().out
     (tmp_path / "thing.bin").write_bytes(b"damaged")
     assert main([*folder, "verify"]) == 1 and "expected" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="not finite in half precision: 1 \\(b\\)"):
+        weights.save(tmp_path / "a.safetensors", {"a": torch.ones(2), "b": torch.tensor([1.0, 1e5])}, {})
+    assert not list(tmp_path.glob("a.*"))
     weights.save(tmp_path / "a.safetensors", {"a": torch.ones(2)}, {"skeleton": "body21"})
     assert main(["info", str(tmp_path / "a.safetensors")]) == 0
     assert "skeleton = body21" in capsys.readouterr().out

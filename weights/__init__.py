@@ -51,9 +51,14 @@ def parts(path):
 
 
 def save(path, state, header):
-    """Write tensors as safetensors, half precision except for the statistics of batch normalisation; integers stay. `header` becomes text."""
+    """Write tensors as safetensors, half precision except for the statistics of batch normalisation; integers stay. `header` becomes text.
+
+    Raises ValueError where a number is none in half precision: whoever reads the file would get no answer.
+    """
     kept = ("running_mean", "running_var")
     tensors = {key: value.half() if value.is_floating_point() and not key.endswith(kept) else value for key, value in state.items()}
+    if faulty := [key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise ValueError(f"{path}: not finite in half precision: {_listed(faulty)}")
     text = {str(key): str(value) for key, value in header.items()}
     partial = pathlib.Path(path).with_suffix(".partial.safetensors")
     save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, partial, metadata=text)
