@@ -17,7 +17,7 @@ from trackers._kalman import correct, predict
 from trackers._pairing import Rounds, claimed, heading, own, unlike, wider
 from trackers._rows import Rows
 
-BEGINS, STRONG, WEAK = 0.6, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
+BEGINS, STRONG, WEAK = 0.499, 0.25, 0.1  # probabilities: of a box that begins a person (`even` does), that finds one anywhere, and the least of use
 SHOWN = 0.499  # least trust
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
 CLOSE = 0.2  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
