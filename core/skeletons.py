@@ -130,9 +130,9 @@ _FEET = {"left_foot": "left_ankle*1", "right_foot": "right_ankle*1"}
 _ANKLES = {"pelvis": "hip*1", "left_ankle": "left_foot*1", "right_ankle": "right_foot*1"}
 # HumanEva's head is taken to be Human3.6M's. From 16 joints or HumanEva's back to Human3.6M's 17: neck_nose 54 mm, spine 49 mm.
 _NECK = {"neck_nose": "head*.5 thorax*.5"}
-_H36M_FROM_HUMANEVA = _NECK | _FEET | {"hip": "pelvis*1", "spine": "thorax*.465 pelvis*.535"}
-_H36M_FROM_MPPE = {"hip": "pelvis*1", "spine": "torso*1", "thorax": "neck*1", "neck_nose": "nose*1"} | _FEET  # the same joints by other names
 _H36M_FROM_MUCO = _NECK | _FEET | {"hip": "pelvis*1"}
+_H36M_FROM_HUMANEVA = _H36M_FROM_MUCO | {"spine": "thorax*.465 pelvis*.535"}
+_H36M_FROM_MPPE = {"hip": "pelvis*1", "spine": "torso*1", "thorax": "neck*1", "neck_nose": "nose*1"} | _FEET  # the same joints by other names
 _RULES = {("body21", "h36m17"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m17"): _H36M_FROM_COCO | _FEET,
           ("body21", "h36m16"): _H36M_FROM_BODY | _FEET, ("coco17", "h36m16"): _H36M_FROM_COCO | _FEET,
           ("h36m17", "h36m16"): {}, ("h36m16", "h36m17"): _NECK,
