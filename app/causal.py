@@ -4,10 +4,12 @@ The same rules for the whole tracks of a file, `--causal`, are in past.py.
 """
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
+from app.sides import PAUSE, Sides, chosen, columns
 from app.smooth import OneEuro, interpolate
 from app.world import WINDOW, evidence, world_matrix
 from core.errors import InputError
@@ -16,7 +18,6 @@ from core.records import Motion, Track
 from core.skeletons import conversion, convert
 from lifters.none import NoLifter
 
-PAUSE = 1.0  # s out of sight after which a person begins anew
 RECENT = 30  # steps of a person whose median is the rate of the frames
 REMEMBERED = 400  # windows of half a second of one person that decide on the world
 SETTLED = 300  # frames after which a body's size is an average over the last so many
@@ -31,7 +32,7 @@ class CausalReconstructor:
     def __init__(self, info, camera, lifter, skeleton2d, *, smooth=True, height=None):
         self.info, self.camera, self.lifter, self.skeleton2d = info, camera, lifter, skeleton2d
         self.smooth, self.height = smooth, height
-        self.people, self.windows, self.centre = {}, deque(maxlen=REMEMBERED), None
+        self.people, self.windows, self.centre, self.limbs = {}, deque(maxlen=REMEMBERED), None, columns(skeleton2d)
         self.skeleton3d, self.world = skeleton_of(lifter, skeleton2d), world_matrix([], np.zeros(3))
 
     def step(self, observation):
@@ -40,10 +41,19 @@ class CausalReconstructor:
         self.people = {number: person for number, person in self.people.items() if time - person.seen < PAUSE}
         for number in ids:
             self.people.setdefault(number, _Person(self)).seen = time
+        if poses.rivals is not None and self.limbs is not None:
+            poses = replace(poses, points=[self._settled(n, i, observation) for i, n in enumerate(ids)])
+            observation = replace(observation, poses=poses)
         places = self._place(ids, time, *self._lift(ids, time, poses), poses.root_depth) if ids else []
         self._look_around(time, ids, places, poses)
         tracks = {n: _row(n, observation, i, *place) for i, (n, place) in enumerate(zip(ids, places, strict=True))}
         return Motion(self.info, self.camera, self.world, self.skeleton2d, self.skeleton3d, dict(sorted(tracks.items())))
+
+    def _settled(self, number, i, observation):
+        """The points (J, 2) of a person, row i of the Observation: arms and legs on the sides on which they go on smoothly."""
+        poses, moved = observation.poses, np.zeros(len(self.skeleton2d), bool)
+        moved[self.limbs] = self.people[number].sides.update(observation.time, poses.points[i], poses.rivals[i], observation.tracks.boxes[i])
+        return chosen(poses.points[i], poses.rivals[i], moved)
 
     def _lift(self, ids, time, poses):
         """Joints (N, J, 3) of the people, their weights (N, J), and where they are seen on the unit plane (N, J, 2)."""
@@ -101,7 +111,7 @@ class _Person:
     """The past of one person: 2D joints, body size, filters, and the frames of the open window of evidence."""
 
     def __init__(self, owner):
-        self.seen = 0.0
+        self.seen, self.sides = 0.0, None if owner.limbs is None else Sides(owner.limbs)
         self.owner, self.times, self.poses, self.frames, self.lengths, self.size, self.open = owner, deque(), deque(), 0, 0.0, 0.0, None
         self.joints_filter, self.lateral_filter, self.depth_filter = OneEuro(**JOINTS), OneEuro(**LATERAL), OneEuro(**DEPTH)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.exchange import put_right
 from app.join import drop_doubles, join_tracks
+from app.sides import settled
 from app.smooth import hampel, interpolate
 from core.errors import InputError
 from core.geometry import area
@@ -23,7 +24,10 @@ FILLED = 0.5  # share of its neighbours' score that a filled-in joint gets
 
 
 class Rows(NamedTuple):
-    """People of many frames, one row each: ids, frames, times (N,), boxes (N, 4), points (N, J, 2), scores (N, J), relative (N, J, 3), depth (N,)."""
+    """People of many frames, one row each: ids, frames, times (N,), boxes (N, 4), points (N, J, 2), scores (N, J), relative (N, J, 3), depth (N,).
+
+    rivals (N, J, 3) as in Poses.
+    """
 
     ids: np.ndarray
     frames: np.ndarray
@@ -33,6 +37,7 @@ class Rows(NamedTuple):
     scores: np.ndarray
     relative: np.ndarray
     depth: np.ndarray
+    rivals: np.ndarray
 
 
 def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None, in_space=None):
@@ -43,8 +48,8 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
     of less than twice that, for less than half the video). max_people: only the most visible are kept. in_space: what joins them in space too.
     Root-relative 3D and the root's depth are taken over where the pose network gave them, else NaN.
     """
-    rows, timeline, looks = _gather(observations)
-    tracks = _split(rows, looks)
+    rows, skeleton, timeline, looks = _gather(observations)
+    tracks = _split(rows, skeleton, looks)
     if join:
         tracks = put_right(tracks, looks)
     tracks = drop_doubles(track for track in map(clean, tracks) if track.scores.mean() >= GHOST)
@@ -61,9 +66,9 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
 
 
 def as_observed(observations):
-    """The Tracks of an iterable of Observations as they are, and (frames (F,), times (F,)) of all of them, also those in which nobody was seen."""
-    rows, timeline, looks = _gather(observations)
-    return list(_split(rows, looks)), timeline
+    """The Tracks of an iterable of Observations as each frame could know them, and (frames (F,), times (F,)) of all, also where nobody was seen."""
+    rows, skeleton, timeline, looks = _gather(observations)
+    return list(_split(rows, skeleton, looks, causal=True)), timeline
 
 
 def numbered(tracks):
@@ -150,20 +155,21 @@ def _step(times, info):
 
 
 def _gather(observations):
-    """(Rows or None, (frames, times) of all processed frames, {id: (times (K,), features (K, D))} of those whose looks are known)."""
-    observations, blocks, timeline, looks = iter(observations), [], [], {}
+    """(Rows or None, the skeleton, (frames, times) of all processed frames, {id: (times (K,), features (K, D))} of those whose looks are known)."""
+    observations, blocks, timeline, looks, skeleton = iter(observations), [], [], {}, None
     while chunk := list(islice(observations, 256)):
         timeline += [(seen.frame, seen.time) for seen in chunk]
         busy = [seen for seen in chunk if len(seen.tracks)]
         if busy:
             blocks.append(_block(busy))
         for seen in busy:
+            skeleton = seen.poses.skeleton
             if seen.features is not None:
                 for row in np.flatnonzero(np.isfinite(seen.features).all(1)):
                     looks.setdefault(int(seen.tracks.ids[row]), []).append((seen.time, seen.features[row]))
     rows = Rows(*(np.concatenate(column) for column in zip(*blocks, strict=True))) if blocks else None
     frames, times = np.array([f for f, _ in timeline], np.int64), np.array([t for _, t in timeline], np.float64)
-    return rows, (frames, times), {number: tuple(map(np.array, zip(*seen, strict=True))) for number, seen in looks.items()}
+    return rows, skeleton, (frames, times), {number: tuple(map(np.array, zip(*seen, strict=True))) for number, seen in looks.items()}
 
 
 def _block(busy):
@@ -172,22 +178,25 @@ def _block(busy):
     points = np.concatenate([seen.poses.points for seen in busy])
     relative = [seen.poses.relative if seen.poses.relative is not None else np.full((*seen.poses.scores.shape, 3), np.nan) for seen in busy]
     depth = [seen.poses.root_depth if seen.poses.root_depth is not None else np.full(len(seen.poses), np.nan) for seen in busy]
+    rivals = [seen.poses.rivals if seen.poses.rivals is not None else np.full((*seen.poses.scores.shape, 3), np.nan) for seen in busy]
     return Rows(
         np.concatenate([seen.tracks.ids for seen in busy]), np.repeat([seen.frame for seen in busy], counts),
         np.repeat([seen.time for seen in busy], counts), np.concatenate([seen.tracks.boxes for seen in busy]), points,
         np.concatenate([seen.poses.scores for seen in busy]), np.concatenate(relative).astype(np.float32), np.concatenate(depth).astype(np.float32),
+        np.concatenate(rivals).astype(np.float32),
     )
 
 
-def _split(rows, looks):
-    """A Track for each number."""
+def _split(rows, skeleton, looks, causal=False):
+    """A Track for each number, its arms and legs on the sides on which they go on smoothly."""
     if rows is None:
         return
     order = np.argsort(rows.ids, kind="stable")
     for part in np.split(order, np.flatnonzero(np.diff(rows.ids[order])) + 1):
         number = int(rows.ids[part[0]])
         root = np.stack([np.full(len(part), np.nan), np.full(len(part), np.nan), rows.depth[part]], 1)
+        points = settled(rows.times[part], rows.boxes[part], rows.points[part], rows.rivals[part], skeleton, causal)
         yield Track(
-            number, rows.frames[part], rows.times[part], rows.boxes[part], rows.points[part], rows.scores[part], rows.relative[part], root,
+            number, rows.frames[part], rows.times[part], rows.boxes[part], points, rows.scores[part], rows.relative[part], root,
             np.ones(len(part), bool), looks[number][1].mean(0) if number in looks else None,
         )

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.signal import lfilter
 
 from app.body import UNSURE, fit_root, lateral, stature, with_bones
-from app.causal import DEPTH, JOINTS, LATERAL, PAUSE, RECENT, REMEMBERED, SETTLED, skeleton_of
+from app.causal import DEPTH, JOINTS, LATERAL, RECENT, REMEMBERED, SETTLED, skeleton_of
 from app.motion import as_observed
+from app.sides import PAUSE
 from app.smooth import OneEuro, interpolate, nan_median
 from app.world import WINDOW, evidence, world_matrix
 from core.geometry import rays

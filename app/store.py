@@ -19,7 +19,7 @@ _MAGIC = b"OBSLOG1\n"
 _RECORD = struct.Struct("<cII")  # kind, length, CRC-32
 _FRAME = struct.Struct("<qdIB")  # frame, time, people, which optional columns follow
 _FEATURE = struct.Struct("<qqqI")  # track id, span, times seen, dimensions
-_RELATIVE, _DEPTH = 1, 2
+_OPTIONAL = ("relative", "root_depth", "rivals")  # columns of Poses, one bit each
 _SNAPSHOT = 256  # frames between feature records: an interrupted run loses the appearance of no more than these
 SPAN = 0.25  # s over which the appearance of a track is averaged
 
@@ -162,8 +162,9 @@ def _records(file):
 
 def _pack(seen):
     tracks, poses = seen.tracks, seen.poses
-    optional = _RELATIVE * (poses.relative is not None) + _DEPTH * (poses.root_depth is not None)
-    columns = [tracks.ids.astype("<i4"), tracks.boxes, tracks.scores, poses.points, poses.scores, poses.relative, poses.root_depth]
+    given = [getattr(poses, name) for name in _OPTIONAL]
+    optional = sum(1 << bit for bit, column in enumerate(given) if column is not None)
+    columns = [tracks.ids.astype("<i4"), tracks.boxes, tracks.scores, poses.points, poses.scores, *given]
     data = [np.ascontiguousarray(column).tobytes() for column in columns if column is not None]
     return _FRAME.pack(seen.frame, seen.time, len(tracks), optional) + b"".join(data)
 
@@ -172,9 +173,9 @@ def _unpack(data, skeleton):
     """(frame, time, Tracks, Poses) of a frame record."""
     frame, time, people, optional = _FRAME.unpack_from(data)
     joints, place = len(skeleton), _FRAME.size
-    shapes = [(people,), (people, 4), (people,), (people, joints, 2), (people, joints), (people, joints, 3), (people,)]
+    shapes = [(people,), (people, 4), (people,), (people, joints, 2), (people, joints), (people, joints, 3), (people,), (people, joints, 3)]
     columns = []
-    for kind, (shape, given) in enumerate(zip(shapes, [True] * 5 + [optional & _RELATIVE, optional & _DEPTH], strict=True)):
+    for kind, (shape, given) in enumerate(zip(shapes, [True] * 5 + [optional >> bit & 1 for bit in range(len(_OPTIONAL))], strict=True)):
         count = int(np.prod(shape))
         columns.append(np.frombuffer(data, "<f4" if kind else "<i4", count, place).reshape(shape) if given else None)
         place += 4 * count if given else 0

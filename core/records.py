@@ -136,13 +136,17 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Poses:
-    """Rows = people: points (N, J, 2) px, scores (N, J), relative (N, J, 3) m root-relative or None, root_depth (N,) m or None."""
+    """Rows = people: points (N, J, 2) px, scores (N, J), relative (N, J, 3) m root-relative or None, root_depth (N,) m or None.
+
+    rivals (N, J, 3) or None: where else each joint may be, x, y px, and the share of that place in the chance of both; NaN where nowhere else.
+    """
 
     skeleton: Skeleton
     points: np.ndarray
     scores: np.ndarray
     relative: np.ndarray | None = None
     root_depth: np.ndarray | None = None
+    rivals: np.ndarray | None = None
 
     def __post_init__(self):
         joints = len(self.skeleton)
@@ -150,6 +154,7 @@ class Poses:
         _array(self, "scores", (len(self.points), joints))
         _optional(self, "relative", (len(self.points), joints, 3))
         _optional(self, "root_depth", (len(self.points),))
+        _optional(self, "rivals", (len(self.points), joints, 3))
 
     def __len__(self):
         return len(self.points)

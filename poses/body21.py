@@ -16,6 +16,7 @@ from weights import load, load_strict, resolve
 STRIDE = 4
 REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
 WIDTH, STEPS = 1.5, 7  # of the Gaussian, in cells; steps towards a mode
+APART = 4  # cells between two places where a joint may be
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
 HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
 
@@ -58,6 +59,22 @@ def decode(maps, radius):
     return torch.stack([x, y], -1) * STRIDE, (maps * inside).sum((2, 3)).clamp(0, 1)
 
 
+def second(maps, points):
+    """Where else the joints of probability maps (B, J, h, w) may be than at points (B, J, 2) px: (B, J, 3) x, y in crop px, and the share of that
+    mode in the mass of both."""
+    rows, columns = (torch.arange(n, device=maps.device) + 0.5 for n in maps.shape[2:])
+
+    def around(points):
+        x, y = (points / STRIDE).unbind(-1)
+        return (rows - y[..., None]).square()[..., None] + (columns - x[..., None]).square()[..., None, :] <= APART**2
+
+    taken = around(points)
+    rest = maps * ~taken
+    other, _ = decode(rest, torch.zeros(len(maps), device=maps.device))
+    first, mass = ((part * near).sum((2, 3)) for part, near in ((maps, taken), (rest, around(other))))
+    return torch.cat([other, (mass / (first + mass).clamp_min(1e-9))[..., None]], -1)
+
+
 class Body21:
     """A PoseEstimator of weights `PoseNet`. See `build`."""
 
@@ -74,38 +91,43 @@ class Body21:
         boxes = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
         owner = np.repeat(np.arange(len(images)), [len(b) for b in boxes])
         flat = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
-        points, scores, depth = self._look(images, owner, flat, np.zeros(len(flat)))
+        looked = self._look(images, owner, flat, np.zeros(len(flat)))
         if self.upright:
-            self._turn(images, owner, flat, points, scores, depth)
-        relative = [_depth.relative(points[owner == i], scores[owner == i], depth[owner == i], cameras[i]) if self.depth else None
-                    for i in range(len(images))]
-        return [Poses(BODY21, points[owner == i], scores[owner == i], each) for i, each in enumerate(relative)]
+            self._turn(images, owner, flat, looked)
+        return [self._poses(*(part[owner == i] for part in looked), cameras and cameras[i]) for i in range(len(images))]
 
-    def _turn(self, images, owner, boxes, points, scores, depth):
-        """Look again, turned by quarters, at people who were hard to read, and keep what is clearly clearer; changes the arrays."""
-        hard = np.flatnonzero(scores.mean(1) < HARD)
+    def _poses(self, points, scores, depth, rivals, camera):
+        return Poses(BODY21, points, scores, _depth.relative(points, scores, depth, camera) if self.depth else None, None, rivals)
+
+    def _turn(self, images, owner, boxes, looked):
+        """Look again, turned by quarters, at people who were hard to read, and keep what is clearly clearer; changes the arrays of `_look`."""
+        hard = np.flatnonzero(looked[1].mean(1) < HARD)
         for turn in TURNS if len(hard) else ():
-            again, sure, far = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
-            better = sure.mean(1) > scores[hard].mean(1) + CLEARER
-            points[hard[better]], scores[hard[better]], depth[hard[better]] = again[better], sure[better], far[better]
+            again = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
+            better = again[1].mean(1) > looked[1][hard].mean(1) + CLEARER
+            for mine, new in zip(looked, again, strict=True):
+                mine[hard[better]] = new[better]
 
     def _look(self, images, owner, boxes, turns):
-        """Points (N, 21, 2) px, scores and depth (N, 21) of the boxes (N, 4) of pictures `owner` (N,), each turned by `turns` (N,) radians."""
-        points, scores, depth = (np.zeros((len(boxes), len(BODY21), *more), np.float32) for more in ((2,), (), ()))
+        """Points (N, 21, 2) px, scores and depth (N, 21), rivals (N, 21, 3) of the boxes (N, 4) of pictures `owner` (N,), each turned by `turns` (N,)
+        radians."""
+        points, scores, depth, rivals = (np.zeros((len(boxes), len(BODY21), *more), np.float32) for more in ((2,), (), (), (3,)))
         for start in range(0, len(boxes), self.batch):
             rows = range(start, min(start + self.batch, len(boxes)))
             matrices = [crop_matrix(boxes[i], self.size, self.scale, turns[i]) for i in rows]
             crops = np.stack([warp(images[owner[i]], matrix, self.size) for i, matrix in zip(rows, matrices, strict=True)])
             longer = (boxes[rows, 2:] - boxes[rows, :2]).max(1)
             radius = REACH * longer * [np.hypot(*matrix[0, :2]) for matrix in matrices]
-            found, mass, depth[rows] = self.read(crops, radius)
-            points[rows] = [apply_affine(invert_affine(matrix), each) for matrix, each in zip(matrices, found, strict=True)]
+            found, mass, depth[rows], others = self.read(crops, radius)
+            for i, matrix, mine, other in zip(rows, map(invert_affine, matrices), found, others, strict=True):
+                points[i], rivals[i] = apply_affine(matrix, mine), np.column_stack([apply_affine(matrix, other[:, :2]), other[:, 2]])
             scores[rows] = calibrated(mass, self.slope, self.offset)
-        return points, scores, depth
+        return points, scores, depth, rivals
 
     @torch.inference_mode()
     def read(self, crops, radius):
-        """Points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, and depth (B, 21) m, NaN without it, of crops (B, H, W, 3) uint8."""
+        """Of crops (B, H, W, 3) uint8: points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, depth (B, 21) m, NaN without it, and rivals
+        (B, 21, 3) in crop px."""
         x = to_tensor(crops, self.device, self.half)
         maps, depth = self._maps(x)
         if self.flip:
@@ -113,7 +135,7 @@ class Body21:
             maps, depth = (maps + mirrored) / 2, (depth + other) / 2
         points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=self.device))
         depth = (depth * maps).sum((2, 3)) / maps.sum((2, 3)).clamp_min(1e-9)
-        return points.cpu().numpy(), mass.cpu().numpy(), depth.cpu().numpy()
+        return tuple(part.cpu().numpy() for part in (points, mass, depth, second(maps, points)))
 
     def _maps(self, x):
         """Probabilities and depth (B, 21, h, w) of tensors of crops."""

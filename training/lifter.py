@@ -68,6 +68,7 @@ def arguments(argv):
     parser.add_argument("--start", help="weights file of an earlier run of the same network to go on from")
     parser.add_argument("--output", help="weights file, written after every epoch")
     parser.add_argument("--again", type=int, default=0, help="how often a drawn batch is used anew")
+    parser.add_argument("--rarity", type=float, default=0.5, help="by which power of their rarity rare postures come more often")
     parser.add_argument("--threads", type=int)
     add_flags(parser, "lifter", steps=200, epochs=40, batch=256, lr=2e-3)
     return parser.parse_args(argv)
@@ -95,8 +96,9 @@ def main(argv=None):
             y = model.one_frame(pair[0])
         return loss_of(y.float(), pair[1])
 
+    weights = mocap.rarity(motion, power=options.rarity) if options.rarity else None
     while not run.done:
-        draw = Sampler(motion, model.receptive_field, options.causal, options.seed * 100003 + run.epoch, device)
+        draw = Sampler(motion, model.receptive_field, options.causal, options.seed * 100003 + run.epoch, device, weights)
         again = Again(lambda draw=draw: batch(draw, options.batch), lambda pair, draw=draw: turned(pair, draw), options.again, draw.rand)
         value = run.train(Batches(options.steps, again), loss)
         run.save()

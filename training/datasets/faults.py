@@ -17,15 +17,16 @@ LIMBS = (("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"), ("left_kn
          ("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle", "pelvis"),
          ("left_shoulder", "left_elbow", "left_wrist", "left_hip"), ("right_shoulder", "right_elbow", "right_wrist", "right_hip"),
          ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "head_top"))
-SIDES = (("shoulder", "elbow", "wrist"), ("elbow", "wrist"), ("hip", "knee", "ankle"), ("knee", "ankle"),
-         ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))
+SIDES = (("shoulder", "elbow", "wrist"), ("elbow", "wrist"), ("wrist",), ("hip", "knee", "ankle"), ("knee", "ankle"), ("knee", "ankle"), ("ankle",),
+         ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))  # what is taken for its other side together
+BOTH, BURSTS = 0.2, 5  # share of the times that both sides are exchanged, not one laid upon the other; how often a window is tried
 
 
 def observe(views, draw):
     """(plane (B, R, 21, 2), scores (B, R, 21)) as a pose network would give them. `draw` is the Sampler: it holds the random numbers."""
     batch, field, joints = views.plane.shape[:3]
     plane, swapped = _swap(views.plane, draw)
-    confidence = draw.rand(batch, 1, 1, low=0.5, high=0.97) + 0.12 * _slow(draw, batch, field, joints) + 0.05 * draw.randn(batch, field, joints)
+    confidence = draw.rand(batch, 1, 1, low=0.53, high=1.02) + 0.12 * _slow(draw, batch, field, joints) + 0.05 * draw.randn(batch, field, joints)
     keep, dim = _limbs(draw, batch, field)
     confidence = torch.where(swapped, confidence * draw.rand(batch, 1, 1, low=0.6, high=1), confidence * dim).clamp(0.02, 1)
     plane = plane + _noise(views, confidence, draw)
@@ -86,17 +87,23 @@ def _limbs(draw, batch, field):
 
 
 def _swap(plane, draw):
-    """Left and right exchanged, and where (B, R, 21): arms, legs, their outer parts or all, up to half of the time, for some frames on end."""
+    """Sides taken for the other, and where (B, R, 21): arms, legs or parts of them, up to half of the time, for some frames on end.
+
+    Mostly both sides end on the same limb, sometimes they are exchanged.
+    """
     batch, field = plane.shape[:2]
     mirror = torch.tensor(BODY21.mirror, device=draw.device)
-    masks = _masks([[f"{side}_{name}" for side in ("left", "right") for name in names] for names in SIDES], draw.device)
-    swapped = torch.zeros(plane.shape[:3], dtype=torch.bool, device=draw.device)
-    for _ in range(2):
+    left, right = (_masks([[f"{side}_{name}" for name in names] for names in SIDES], draw.device) for side in ("left", "right"))
+    wrong = torch.zeros(plane.shape[:3], dtype=torch.bool, device=draw.device)
+    for _ in range(BURSTS):
         wave = _slow(draw, batch, field, 1, every=6)[..., 0] + 0.4 * draw.randn(batch, field)
-        hit = ((wave > draw.rand(batch, 1, high=2)) & draw.chance(0.5, batch, 1))[..., None] & _pick(draw, batch, masks)
+        hit, kind = (wave > draw.rand(batch, 1, high=2)) & draw.chance(0.4, batch, 1), draw.rand(batch, 1)
+        group = draw.integers(len(SIDES), batch)
+        which = (left[group] & (kind < (1 + BOTH) / 2)) | (right[group] & (kind > (1 - BOTH) / 2))
+        hit = hit[..., None] & which[:, None]
         plane = torch.where(hit[..., None], plane[:, :, mirror], plane)
-        swapped = swapped ^ hit
-    return plane, swapped
+        wrong = wrong ^ hit
+    return plane, wrong
 
 
 def _edges(plane, confidence, frame, draw):

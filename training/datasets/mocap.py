@@ -4,12 +4,14 @@ import pathlib
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from core.errors import InputError
 from core.normal import STATURE
 from core.skeletons import BODY21, H36M17
 
 PERMISSIVE = ("cmu", "cmu2", "acro30")  # may be used and given on freely; hdm05 asks for more
+NEAR = 0.3  # metres, over ten joints: how far apart two postures are that count as alike
 _SOLE, _CROWN = 0.08, 0.075  # ankle to sole, Human3.6M's head to the crown
 
 
@@ -94,6 +96,23 @@ def body21(joints, forward):
     old = {"pelvis": "hip", "left_ankle": "left_foot", "right_ankle": "right_foot"}
     points = [found[name] if name in found else joints[:, H36M17.index(old.get(name, name))] for name in BODY21.joints]
     return np.stack(points, 1)
+
+
+def rarity(mocap, every=10, power=0.5):
+    """Weights (N,) float64 of mean 1 of the frames: the rarer a posture, turned about the vertical or not, the larger.
+
+    `power` 1 would make all postures alike, 0 all frames. The density is that of the nearest of every `every`-th frame among all of these.
+    """
+    joints = torch.from_numpy(mocap.joints[::every]).float()
+    limbs = [f"{side}_{name}" for side in ("left", "right") for name in ("elbow", "wrist", "knee", "ankle")]
+    ends = joints[:, BODY21.indices(*limbs, "thorax", "nose")]
+    across = joints[:, BODY21.index("left_hip")] - joints[:, BODY21.index("right_hip")]
+    angle = torch.atan2(across[:, 1], across[:, 0])[:, None]
+    x, y, z = ends.unbind(-1)
+    flat = torch.stack([x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin(), z], -1).flatten(1)
+    crowd = torch.cat([torch.exp(-(torch.cdist(part, flat) / NEAR).square()).sum(1) for part in flat.split(1024)])
+    weights = crowd.double().pow(-power).repeat_interleave(every)[: len(mocap)].numpy()
+    return weights / weights.mean()
 
 
 def pack(mocap, path):

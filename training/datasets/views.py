@@ -13,6 +13,7 @@ GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("le
           ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
           ("left_eye", "right_eye", "left_ear", "right_ear", "head_top"))  # bones of one length factor, named by where they end
 SPREAD = (0.15, 0.07, 0.07, 0.07, 0.07, 0.10, 0.10, 0.07, 0.07, 0.06)  # standard deviation of the logarithm of each factor
+TUMBLED = 0.1  # share of training windows in which the person is turned any way up: on the floor, in the air
 CHAIN = ("left_knee", "left_ankle", "spine", "thorax", "nose")  # the bones whose lengths add up to most of the stature
 
 
@@ -32,8 +33,10 @@ class Views:
 class Sampler(Draw):
     """Draws windows from motion capture. Everything comes from `generator`, so that the same seed gives the same views."""
 
-    def __init__(self, mocap, field, causal, seed, device="cpu"):
+    def __init__(self, mocap, field, causal, seed, device="cpu", weights=None):
+        """`weights` (N,) say how often each frame is a target; by default all are alike."""
         super().__init__(seed, device)
+        self.bounds = None if weights is None else torch.as_tensor(weights, device=device).double().cumsum(0)
         self.joints = torch.from_numpy(mocap.joints).to(device)
         self.root = torch.from_numpy(mocap.root).to(device)
         self.start, self.fps, self.stature = (torch.as_tensor(v, device=device) for v in (mocap.start, mocap.fps, mocap.stature))
@@ -44,7 +47,7 @@ class Sampler(Draw):
 
         `vary` adds other speeds, track ends inside the window, mirroring and body proportions; without it bodies have their own stature.
         """
-        middle = torch.randint(len(self.joints), (count,), generator=self.generator, device=self.device)
+        middle = self._targets(count)
         clip = torch.searchsorted(self.start, middle, right=True) - 1
         step = self.fps[clip] / self.rand(count, low=24, high=60)
         first, last = self.start[clip].float(), self.start[clip + 1].float() - 1
@@ -61,7 +64,13 @@ class Sampler(Draw):
         if not vary:
             zoom = (self.stature[clip] / STATURE).float()[:, None, None]
             return joints * zoom[..., None], root * zoom
-        return self._other_body(*self._mirrored(joints, root))
+        return self._other_body(*self._tumbled(*self._mirrored(joints, root)))
+
+    def _targets(self, count):
+        if self.bounds is None:
+            return self.integers(len(self.joints), count)
+        spot = torch.rand(count, generator=self.generator, device=self.device, dtype=torch.float64) * self.bounds[-1]
+        return torch.searchsorted(self.bounds, spot, right=True).clamp(max=len(self.bounds) - 1)
 
     def _ends(self, middle, limit, step, sign):
         """Let one track in five begin (sign -1) or end (1) inside the window."""
@@ -76,6 +85,13 @@ class Sampler(Draw):
         joints = torch.where(flip[:, None, None, None], joints[:, :, mirror], joints)
         axis = torch.tensor([1.0, 0, 0], device=self.device)
         return joints * (1 + axis * (sign - 1))[:, None], root * (1 + axis * (sign - 1))
+
+    def _tumbled(self, joints, root):
+        """A share of the windows turned as a whole by any rotation: few people were recorded lying or upside down."""
+        turn = torch.nn.functional.normalize(self.randn(len(joints), 4), dim=1)
+        still = torch.tensor([1.0, 0, 0, 0], device=self.device)
+        turn = _rotation(torch.where(self.chance(TUMBLED, len(joints), 1), turn, still)).transpose(1, 2)
+        return joints @ turn[:, None], root @ turn
 
     def _other_body(self, joints, root):
         """Other bone lengths, chained anew from the pelvis, at the same stature."""
@@ -129,6 +145,14 @@ class Sampler(Draw):
         angle = ((angle - angle[:, self.target, None]) * follow[:, None])[..., None]
         x, y, z = points.unbind(-1)
         return torch.stack([x * angle.cos() - z * angle.sin(), y, x * angle.sin() + z * angle.cos()], -1)
+
+
+def _rotation(q):
+    """Matrices (B, 3, 3) of unit quaternions (B, 4), real part first."""
+    w, x, y, z = q.unbind(1)
+    rows = ((1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)), (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+            (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
+    return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
 
 def _chained(bones):
