@@ -41,7 +41,7 @@ class CausalReconstructor:
         self.people = {number: person for number, person in self.people.items() if time - person.seen < PAUSE}
         for number in ids:
             self.people.setdefault(number, _Person(self)).seen = time
-        if poses.rivals is not None and self.limbs is not None:
+        if ids and poses.rivals is not None and self.limbs is not None:
             poses = replace(poses, points=[self._settled(n, i, observation) for i, n in enumerate(ids)])
             observation = replace(observation, poses=poses)
         places = self._place(ids, time, *self._lift(ids, time, poses), poses.root_depth) if ids else []

@@ -152,8 +152,8 @@ def settled(times, boxes, points, rivals, skeleton, causal=False):
     joints = columns(skeleton)
     if joints is None or not np.isfinite(rivals).any():
         return points
-    moved = np.zeros(points.shape[:2], bool)
-    for part in np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) >= PAUSE) + 1):
+    moved, rows = np.zeros(points.shape[:2], bool), np.flatnonzero(np.isfinite(rivals).any((1, 2)))
+    for part in np.split(rows, np.flatnonzero(np.diff(times[rows]) >= PAUSE) + 1):
         sides = Sides(joints, remember=not causal)
         now = [sides.update(times[i], points[i], rivals[i], boxes[i]) for i in part]
         moved[part[:, None, None], joints] = np.array(now if causal else sides.path(), bool)

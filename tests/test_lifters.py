@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -278,6 +279,29 @@ def test_bodies_vary_but_keep_their_stature(motion):
     assert bones["left_knee"].std() > 0.01 and torch.allclose(bones["left_knee"], bones["right_knee"], atol=0.1)
     plain, _ = draw.windows(64, vary=False)
     assert plain.norm(dim=-1).max() < 1.2
+
+
+def test_rare_postures_come_more_often(motion):
+    lying = motion.joints.copy()
+    lying[-20:] = lying[-20:, :, [2, 1, 0]]
+    mixed = replace(motion, joints=lying)
+    weights = mocap.rarity(mixed)
+    assert weights.shape == (len(mixed),) and weights.mean() == pytest.approx(1)
+    assert weights[-20:].mean() > 1.5 * weights[:-20].mean()
+    turned = replace(motion, joints=motion.joints[..., [1, 0, 2]] * np.array([1, -1, 1], np.float16))  # about the vertical: the same postures
+    np.testing.assert_allclose(mocap.rarity(turned), mocap.rarity(motion), rtol=0.05)
+    only = Sampler(motion, 27, False, 0, weights=np.arange(len(motion)) == 50)
+    assert (only._targets(64) == 50).all()
+
+
+def test_some_people_are_turned_any_way_up(motion):
+    draw = Sampler(motion, 3, False, 0)
+    joints, root = draw.windows(256, vary=False)
+    turned, path = draw._tumbled(joints, root)
+    torch.testing.assert_close(turned.norm(dim=-1), joints.norm(dim=-1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(path.norm(dim=-1), root.norm(dim=-1), atol=1e-4, rtol=1e-4)
+    still = (turned - joints).abs().amax((1, 2, 3)) < 1e-4
+    assert 0.8 < still.float().mean() < 0.97
 
 
 def test_trainer_writes_a_lifter_that_loads(motion, tmp_path):

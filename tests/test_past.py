@@ -32,8 +32,9 @@ def observed():
         lost = rng.random(scores.shape) < 0.03
         relative = np.array([track.joints3d[i] for track in rows]).reshape(-1, 21, 3) + rng.normal(0, 0.02, (len(rows), 21, 3))
         depth = np.array([track.root[i, 2] for track in rows]) * rng.normal(1, 0.03, len(rows)) * np.where(rng.random(len(rows)) < 0.2, np.nan, 1)
+        rivals = np.concatenate([points[:, list(BODY21.mirror)], rng.uniform(0, 0.5, (len(rows), 21, 1))], -1)
         poses = Poses(BODY21, np.where(lost[..., None], np.nan, points), np.where(lost, 0, scores), None if i % 40 == 7 else relative,
-                      depth if 200 <= i < 260 else None)
+                      depth if 200 <= i < 260 else None, None if 300 <= i < 310 else rivals)
         tracks = Tracks(there, np.array([track.boxes[i] for track in rows]).reshape(-1, 4), np.full(len(rows), 0.9))
         seen.append(Observation(3 * i, time, tracks, poses))
     return seen

@@ -63,6 +63,15 @@ def test_mass_is_the_probability_near_the_point():
     assert mass[0, 0] == pytest.approx(0.6, abs=0.01)
 
 
+def test_the_second_place_of_a_joint():
+    maps = torch.tensor((0.6 * blob(30, 30) + 0.3 * blob(70, 100))[None, None], dtype=torch.float32)
+    points, _ = body21.decode(maps, torch.tensor([12.0]))
+    found = body21.second(maps, points)[0, 0].numpy()
+    assert np.allclose(found[:2], (70, 100), atol=0.5) and found[2] == pytest.approx(1 / 3, abs=0.01)
+    alone = torch.tensor(blob(30, 30)[None, None], dtype=torch.float32)
+    assert body21.second(alone, body21.decode(alone, torch.tensor([12.0]))[0])[0, 0, 2] < 0.01
+
+
 def test_what_is_not_in_the_crop_takes_probability_from_the_cells():
     assert body21.probabilities(torch.zeros(1, 1, 2, 2)).sum() == pytest.approx(0.8)
     assert body21.probabilities(torch.full((1, 1, 2, 2), -20.0)).sum() < 1e-6

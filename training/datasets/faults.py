@@ -94,16 +94,14 @@ def _swap(plane, draw):
     batch, field = plane.shape[:2]
     mirror = torch.tensor(BODY21.mirror, device=draw.device)
     left, right = (_masks([[f"{side}_{name}" for name in names] for names in SIDES], draw.device) for side in ("left", "right"))
-    wrong = torch.zeros(plane.shape[:3], dtype=torch.bool, device=draw.device)
+    wrong = torch.zeros(plane.shape[:3], dtype=torch.bool, device=plane.device)
     for _ in range(BURSTS):
         wave = _slow(draw, batch, field, 1, every=6)[..., 0] + 0.4 * draw.randn(batch, field)
         hit, kind = (wave > draw.rand(batch, 1, high=2)) & draw.chance(0.4, batch, 1), draw.rand(batch, 1)
         group = draw.integers(len(SIDES), batch)
         which = (left[group] & (kind < (1 + BOTH) / 2)) | (right[group] & (kind > (1 - BOTH) / 2))
-        hit = hit[..., None] & which[:, None]
-        plane = torch.where(hit[..., None], plane[:, :, mirror], plane)
-        wrong = wrong ^ hit
-    return plane, wrong
+        wrong = wrong ^ (hit[..., None] & which[:, None])
+    return torch.where(wrong[..., None], plane[:, :, mirror], plane), wrong
 
 
 def _edges(plane, confidence, frame, draw):
