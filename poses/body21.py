@@ -15,7 +15,7 @@ from weights import load, load_strict, resolve
 
 STRIDE = 4
 REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
-WIDTH, STEPS = 1.5, 7  # of the Gaussian, in cells; steps towards a mode
+WIDTH, STEPS, SPAN = 1.5, 7, 6  # of the Gaussian, in cells; steps towards a mode, which is no more than so many cells from the highest
 APART = 4  # cells between two places where a joint may be
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
 HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
@@ -45,34 +45,45 @@ def decode(maps, radius):
     The point is the mode at the highest cell: the mean of the cells around it, weighted by a Gaussian around the point itself (mean shift; Comaniciu
     and Meer 2002). So it does not jump when two neighbouring cells are alike.
     """
-    b, j, h, w = maps.shape
+    points = modes(maps)
+    near = _near(maps, points, (radius / STRIDE)[:, None, None, None])
+    return points, (maps * near).sum((2, 3)).clamp(0, 1)
+
+
+def modes(maps):
+    """The mode (B, J, 2) px at the highest cell of each map (B, J, h, w)."""
+    (h, w), around = maps.shape[2:], torch.arange(-SPAN, SPAN + 1, device=maps.device)
     best = maps.flatten(2).argmax(-1)
-    rows, columns = (torch.arange(n, device=maps.device) + 0.5 for n in (h, w))
+    columns, rows = (at[..., None] + around for at in (best % w, best // w))
+    index = rows.clamp(0, h - 1)[..., None] * w + columns.clamp(0, w - 1)[..., None, :]
+    inside = ((rows >= 0) & (rows < h))[..., None] & ((columns >= 0) & (columns < w))[..., None, :]
+    cells = maps.flatten(2).gather(2, index.flatten(2)).view(index.shape) * inside
+    columns, rows = columns + 0.5, rows + 0.5
     x, y = best % w + 0.5, best // w + 0.5
     for _ in range(STEPS):
-        near_x, near_y = (torch.exp(-((cells - at[..., None]) / WIDTH).square() / 2) for cells, at in ((columns, x), (rows, y)))
-        across, down = (maps * near_y[..., None]).sum(2) * near_x, (maps * near_x[..., None, :]).sum(3) * near_y
+        near_x, near_y = (torch.exp(-((axis - at[..., None]) / WIDTH).square() / 2) for axis, at in ((columns, x), (rows, y)))
+        across, down = (cells * near_y[..., None]).sum(2) * near_x, (cells * near_x[..., None, :]).sum(3) * near_y
         total = across.sum(-1).clamp_min(1e-12)
         x, y = (across * columns).sum(-1) / total, (down * rows).sum(-1) / total
-    square = (rows - y[..., None]).square()[..., None] + (columns - x[..., None]).square()[..., None, :]
-    inside = square <= (radius / STRIDE).square()[:, None, None, None]
-    return torch.stack([x, y], -1) * STRIDE, (maps * inside).sum((2, 3)).clamp(0, 1)
+    return torch.stack([x, y], -1) * STRIDE
 
 
 def second(maps, points):
     """Where else the joints of probability maps (B, J, h, w) may be than at points (B, J, 2) px: (B, J, 3) x, y in crop px, and the share of that
     mode in the mass of both."""
-    rows, columns = (torch.arange(n, device=maps.device) + 0.5 for n in maps.shape[2:])
-
-    def around(points):
-        x, y = (points / STRIDE).unbind(-1)
-        return (rows - y[..., None]).square()[..., None] + (columns - x[..., None]).square()[..., None, :] <= APART**2
-
-    taken = around(points)
+    taken = _near(maps, points, APART)
     rest = maps * ~taken
-    other, _ = decode(rest, torch.zeros(len(maps), device=maps.device))
-    first, mass = ((part * near).sum((2, 3)) for part, near in ((maps, taken), (rest, around(other))))
-    return torch.cat([other, (mass / (first + mass).clamp_min(1e-9))[..., None]], -1)
+    other = modes(rest)
+    mass = (rest * _near(maps, other, APART)).sum((2, 3))
+    both = mass + (maps * taken).sum((2, 3))
+    return torch.cat([other, (mass / both.clamp_min(1e-9))[..., None]], -1)
+
+
+def _near(maps, points, radius):
+    """Which cells (B, J, h, w) lie within a radius, in cells, of points (B, J, 2) px."""
+    rows, columns = (torch.arange(n, device=maps.device) + 0.5 for n in maps.shape[2:])
+    x, y = (points / STRIDE).unbind(-1)
+    return (rows - y[..., None]).square()[..., None] + (columns - x[..., None]).square()[..., None, :] <= radius**2
 
 
 class Body21:
