@@ -15,9 +15,10 @@ DOUBLE, DOUBLED = 0.1, 0.5  # mean distance of two poses in diagonals of the box
 ROWS = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "observed")  # what a track has for each frame
 
 
-def drop_doubles(tracks):
+def drop_doubles(tracks, skeleton):
     """The tracks without the frames in which they double a track of which more was seen: one whose pose is theirs for half of their common time.
 
+    Left and right may differ: that is no other person.
     What is left of a track before and after may then be joined; a track of which nothing is left is dropped.
     """
     kept = []
@@ -25,7 +26,7 @@ def drop_doubles(tracks):
         alone = np.ones(len(track), bool)
         for other in kept:
             if other.frames[0] <= track.frames[-1] and track.frames[0] <= other.frames[-1]:
-                common, same = _same_pose(track, other)
+                common, same = _same_pose(track, other, list(skeleton.mirror))
                 if len(common) and same.mean() >= DOUBLED:
                     alone[common] = False
         if alone.any():
@@ -38,12 +39,13 @@ def part_of(track, keep):
     return replace(track, **{name: getattr(track, name)[keep] for name in ROWS})
 
 
-def _same_pose(track, other):
+def _same_pose(track, other, mirror):
     """The rows of a track at whose frames the other is there too, and in which of them its pose is that of the other."""
     _, a, b = np.intersect1d(track.frames, other.frames, assume_unique=True, return_indices=True)
     known = np.isfinite(track.points[a]).all(-1) & np.isfinite(other.points[b]).all(-1)
     weight = np.where(known, track.scores[a] * other.scores[b], 0)
-    distance = np.linalg.norm(np.where(known[..., None], track.points[a] - other.points[b], 0), axis=-1)
+    apart = [np.linalg.norm(track.points[a] - other.points[b][:, order], axis=-1) for order in (slice(None), mirror)]
+    distance = np.where(known, np.fmin(*apart), 0)
     diagonal = np.maximum(*(np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (track.boxes[a], other.boxes[b])))
     return a, (weight * distance).sum(1) < DOUBLE * diagonal * weight.sum(1)
 

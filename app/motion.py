@@ -52,7 +52,7 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
     tracks = _split(rows, skeleton, looks)
     if join:
         tracks = put_right(tracks, looks)
-    tracks = drop_doubles(track for track in map(clean, tracks) if track.scores.mean() >= GHOST)
+    tracks = drop_doubles((track for track in map(clean, tracks) if track.scores.mean() >= GHOST), skeleton)
     if join:
         tracks = join_tracks(tracks, info.width, info.height, in_space)
     if min_seconds:
