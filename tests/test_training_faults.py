@@ -56,4 +56,12 @@ def test_measures_tell_errors_from_exchanged_sides():
     miss, exchanged, kept = measured(truth[:, mirror], truth, size, scores)
     assert np.nanmin(exchanged) == 1
     rows = table(np.full((40, 12), 0.05), exchanged, kept)
-    assert rows["exchanged"] == 1 and rows["0.8"] == (1, 0.05, 0.05) and rows["0.2"][0] == 0 and np.isnan(rows["0.2"][1])
+    assert rows["exchanged"] == 1 and rows["laid on one"] == 0 and rows["0.8"] == (1, 0.05, 0.05) and rows["0.2"][0] == 0 and np.isnan(rows["0.2"][1])
+
+
+def test_measures_tell_pairs_on_one_place_from_exchanged_ones():
+    truth = np.random.default_rng(0).uniform(0, 100, (40, 17, 2))
+    points = truth.copy()
+    points[:, 6::2] = truth[:, 5::2]  # everything right is where the left is
+    rows = table(*measured(points, truth, np.full(40, 100.0), np.ones((40, 17))))
+    assert rows["laid on one"] == 1 and rows["exchanged"] == 0

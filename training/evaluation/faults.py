@@ -1,8 +1,8 @@
 """The error model of the lifters' training beside the pose network it stands for: `python -m training.evaluate faults --weights pose-body21`.
 
 The network on coco_people val (true boxes, shoulders to ankles), the model on windows of held-back motion; both by the score that a joint was given:
-share of the joints, and median and upper quartile of their error over the longer side of the person. exchanged: share of the joints that are nearer
-to the true joint of the other side, where the two are told apart.
+share of the joints, and median and upper quartile of their error over the longer side of the person. Of the pairs that can be told apart: laid on
+one, where one joint is nearer to the true joint of the other side; exchanged, where both are.
 """
 
 import argparse
@@ -51,9 +51,10 @@ def measured(points, truth, size, scores):
 
 
 def table(miss, exchanged, scores):
-    """{score from which on: (share, median, upper quartile)} of the joints that were found, and under "exchanged" the share of those."""
-    known = np.isfinite(miss)
-    rows = {"exchanged": float(np.nanmean(exchanged))}
+    """{score from which on: (share, median, upper quartile)} of the joints that were found, and the shares of pairs "laid on one" and "exchanged"."""
+    known, pairs = np.isfinite(miss), exchanged.reshape(len(exchanged), -1, 2)
+    wrong = pairs[np.isfinite(pairs).all(-1)].sum(-1)
+    rows = {"laid on one": float(np.mean(wrong == 1)), "exchanged": float(np.mean(wrong == 2))}
     for low, high in zip(BINS, (*BINS[1:], np.inf), strict=True):
         inside = miss[known & (scores >= low) & (scores < high)]
         rows[str(low)] = (len(inside) / known.sum(), *(np.percentile(inside, [50, 75]) if len(inside) else (np.nan, np.nan)))
@@ -71,6 +72,7 @@ def main(argv=None):
     print("score       network: share  median  75%      model: share  median  75%")
     for low in map(str, BINS):
         print(f"from {low:5s}" + "   ".join("         {:6.3f}  {:6.3f} {:6.3f}".format(*rows[low]) for rows in found.values()))
-    print(f"exchanged          {found['network']['exchanged']:.3f}                         {found['model']['exchanged']:.3f}")
+    for kind in ("laid on one", "exchanged"):
+        print(f"{kind:18} {found['network'][kind]:.3f}                         {found['model'][kind]:.3f}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
