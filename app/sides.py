@@ -63,7 +63,7 @@ class Sides:
         self.time = time
         readings = np.take_along_axis(readings, before[0], 1)
         if self.trail is not None:
-            self.trail.append((readings, before[1]))
+            self.trail.append(np.stack([readings, before[1]]).astype(np.uint8))  # of hours of video
         return _READINGS[readings[np.arange(2), self.state.cost.argmin(1)]]
 
     def path(self):
