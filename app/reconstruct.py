@@ -21,8 +21,8 @@ from core.records import Motion
 from core.skeletons import convert
 from lifters.none import NoLifter
 
-JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 6.0, 4.0, 0.5  # Hz; of joints that are known for sure
-LEAST_TRUST = 0.03  # of a joint in its own path: at it the cutoff is 2.5 Hz
+JOINTS_CUTOFF, LATERAL_CUTOFF, DEPTH_CUTOFF = 5.0, 4.0, 0.5  # Hz; of joints that are known for sure
+LEAST_TRUST = 0.03  # of a joint in its own path: at it the cutoff is 2.1 Hz
 END = 2.0  # s of a track that are reconstructed to see how it ends
 
 
