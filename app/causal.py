@@ -51,9 +51,8 @@ class CausalReconstructor:
 
     def _settled(self, number, i, observation):
         """The points (J, 2) of a person, row i of the Observation: arms and legs on the sides on which they go on smoothly."""
-        poses, moved = observation.poses, np.zeros(len(self.skeleton2d), bool)
-        moved[self.limbs] = self.people[number].sides.update(observation.time, poses.points[i], poses.rivals[i], observation.tracks.boxes[i])
-        return chosen(poses.points[i], poses.rivals[i], moved)
+        points, rivals = observation.poses.points[i], observation.poses.rivals[i]
+        return chosen(points, rivals, self.limbs, self.people[number].sides.update(observation.time, points, rivals, observation.tracks.boxes[i]))
 
     def _lift(self, ids, time, poses):
         """Joints (N, J, 3) of the people, their weights (N, J), and where they are seen on the unit plane (N, J, 2)."""

@@ -176,14 +176,17 @@ def _block(busy):
     """Rows of observations that all have people."""
     counts = [len(seen.tracks) for seen in busy]
     points = np.concatenate([seen.poses.points for seen in busy])
-    relative = [seen.poses.relative if seen.poses.relative is not None else np.full((*seen.poses.scores.shape, 3), np.nan) for seen in busy]
-    depth = [seen.poses.root_depth if seen.poses.root_depth is not None else np.full(len(seen.poses), np.nan) for seen in busy]
-    rivals = [seen.poses.rivals if seen.poses.rivals is not None else np.full((*seen.poses.scores.shape, 3), np.nan) for seen in busy]
+
+    def optional(name, *shape):
+        given = [getattr(seen.poses, name) for seen in busy]
+        missing = (np.full((count, *shape), np.nan, np.float32) for count in counts)
+        return np.concatenate([blank if column is None else column for column, blank in zip(given, missing, strict=True)])
+
     return Rows(
         np.concatenate([seen.tracks.ids for seen in busy]), np.repeat([seen.frame for seen in busy], counts),
         np.repeat([seen.time for seen in busy], counts), np.concatenate([seen.tracks.boxes for seen in busy]), points,
-        np.concatenate([seen.poses.scores for seen in busy]), np.concatenate(relative).astype(np.float32), np.concatenate(depth).astype(np.float32),
-        np.concatenate(rivals).astype(np.float32),
+        np.concatenate([seen.poses.scores for seen in busy]), optional("relative", points.shape[1], 3), optional("root_depth"),
+        optional("rivals", points.shape[1], 3),
     )
 
 

@@ -15,7 +15,7 @@ from app.body import UNSURE, fit_root, lateral, stature, with_bones
 from app.causal import DEPTH, JOINTS, LATERAL, RECENT, REMEMBERED, SETTLED, skeleton_of
 from app.motion import as_observed
 from app.sides import PAUSE
-from app.smooth import OneEuro, interpolate, nan_median
+from app.smooth import OneEuro, interpolate, nan_median, stretches
 from app.world import WINDOW, evidence, world_matrix
 from core.geometry import rays
 from core.records import Motion
@@ -35,10 +35,9 @@ def reconstruct_causal(observations, info, camera, lifter, skeleton2d, *, smooth
     seen, (frames, _) = as_observed(observations)
     tracks, closed = {}, []
     for track in seen:
-        stretches = np.split(np.arange(len(track)), np.flatnonzero(np.diff(track.times) >= PAUSE) + 1)
         points, trust = convert(track.points, track.scores, skeleton2d, skeleton)
         plane, joints, root = rays(points, camera), np.empty((len(track), len(skeleton), 3)), np.empty((len(track), 3))
-        for rows in stretches:
+        for rows in stretches(track.times, PAUSE):
             lifted, doubt = _lift(track, rows, info, camera, lifter, skeleton2d)
             weights = np.nan_to_num(trust[rows]) ** 2 / doubt
             joints[rows], root[rows] = _place(lifted, track.times[rows], plane[rows], weights, track.root[rows, 2], skeleton, smooth, height)

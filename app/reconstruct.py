@@ -13,7 +13,7 @@ from app.causal import skeleton_of
 from app.ends import end_in_space
 from app.join import part_of
 from app.motion import GAP
-from app.smooth import butterworth, interpolate, spline
+from app.smooth import butterworth, interpolate, spline, stretches
 from app.world import evidence, world_matrix
 from core.geometry import rays
 from core.protocols import Lifted
@@ -76,11 +76,6 @@ def upright(tracks, skeleton2d, skeleton3d):
     return world_matrix(windows, roots.mean(0) if len(roots) else np.zeros(3))
 
 
-def segments(times):
-    """Index arrays of the stretches of a track without a pause of GAP seconds: nothing is carried over a pause."""
-    return np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) >= GAP) + 1)
-
-
 def _taken_over(track, skeleton):
     """The pose network's own 3D."""
     return _Lift(track.joints3d - track.joints3d[:, [skeleton.root]], np.nan_to_num(track.scores), track.root[:, 2])
@@ -89,7 +84,7 @@ def _taken_over(track, skeleton):
 def _lift_track(track, camera, lifter, skeleton2d):
     points, scores = convert(track.points, track.scores, skeleton2d, lifter.skeleton_in)
     scores = np.where(np.isfinite(points).all(-1), np.nan_to_num(scores), 0)
-    parts = [_lift_segment(points[part], scores[part], track.times[part], camera, lifter) for part in segments(track.times)]
+    parts = [_lift_segment(points[part], scores[part], track.times[part], camera, lifter) for part in stretches(track.times, GAP)]
     joints, sigma, depth = (np.concatenate(column) for column in zip(*parts, strict=True))
     _, weights = convert(track.points, track.scores, skeleton2d, lifter.skeleton_out)
     depth = np.where(np.isfinite(track.root[:, 2]), track.root[:, 2], depth)  # the pose network saw the picture
@@ -122,7 +117,7 @@ def _lifting_times(times, fps_range):
 
 def _place(track, lift, camera, skeleton2d, skeleton, smooth, height):
     """The track with its joints smoothed and given constant bones, and its root."""
-    joints, parts = lift.joints, segments(track.times)
+    joints, parts = lift.joints, stretches(track.times, GAP)
     if not np.isfinite(joints).all((1, 2)).any():
         return replace(track, joints3d=np.full(joints.shape, np.nan), root=np.full((len(track), 3), np.nan))
     if smooth:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.smooth import stretches
+
 LIMBS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))  # from the trunk outwards
 KEPT, READ = 8, 12  # hypotheses of a limb; readings of one frame that are tried
 NOISE, MERGED = 0.02, 0.08  # standard deviation of a joint's place, and of two that are read at one place, in sizes of the person
@@ -94,9 +96,9 @@ class Sides:
 
     def _usual(self, lengths):
         """The usual lengths (2, 2) of the bones of both limbs, with those of this frame (2, 2, side)."""
-        self.lengths.append(lengths)
-        longest = np.stack(self.lengths).max(-1)
-        return np.maximum(np.partition(longest, int(USUAL * (len(longest) - 1)), 0)[int(USUAL * (len(longest) - 1))], 0.02)
+        self.lengths.append(lengths.max(-1))
+        rank = int(USUAL * (len(self.lengths) - 1))
+        return np.maximum(np.partition(np.stack(self.lengths), rank, 0)[rank], 0.02)
 
     @staticmethod
     def _begin(seen, noise, costs):
@@ -152,14 +154,16 @@ def settled(times, boxes, points, rivals, skeleton, causal=False):
     joints = columns(skeleton)
     if joints is None or not np.isfinite(rivals).any():
         return points
-    moved, rows = np.zeros(points.shape[:2], bool), np.flatnonzero(np.isfinite(rivals).any((1, 2)))
-    for part in np.split(rows, np.flatnonzero(np.diff(times[rows]) >= PAUSE) + 1):
+    reading, rows = np.zeros((len(points), *joints.shape), np.int64), np.flatnonzero(np.isfinite(rivals).any((1, 2)))
+    for part in stretches(times[rows], PAUSE):
         sides = Sides(joints, remember=not causal)
-        now = [sides.update(times[i], points[i], rivals[i], boxes[i]) for i in part]
-        moved[part[:, None, None], joints] = np.array(now if causal else sides.path(), bool)
-    return chosen(points, rivals, moved)
+        now = [sides.update(times[i], points[i], rivals[i], boxes[i]) for i in rows[part]]
+        reading[rows[part]] = now if causal else sides.path()
+    return chosen(points, rivals, joints, reading)
 
 
-def chosen(points, rivals, moved):
-    """Points (..., J, 2), those that are `moved` (..., J) at the places of their rivals (..., J, 3)."""
+def chosen(points, rivals, joints, reading):
+    """Points (..., J, 2), the columns `joints` (2, 6) at the places of their rivals (..., J, 3) where their reading (..., 2, 6) is 1."""
+    moved = np.zeros(points.shape[:-1], bool)
+    moved[..., joints] = reading
     return np.where(moved[..., None], rivals[..., :2], points)

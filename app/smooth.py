@@ -8,6 +8,11 @@ from scipy.linalg import solveh_banded
 from scipy.signal import butter, sosfiltfilt
 
 
+def stretches(times, pause):
+    """Index arrays of the stretches of `times` (T,) s without a pause of `pause` seconds."""
+    return np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) >= pause) + 1)
+
+
 def interpolate(at, times, values):
     """Values (T, ...) known at increasing `times` (T,), linearly interpolated at `at` (N,), held at the ends. T >= 1."""
     right = np.clip(np.searchsorted(times, at), 1, max(len(times) - 1, 1))

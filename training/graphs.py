@@ -148,11 +148,12 @@ def fastest(path, outputs=None, device="cpu"):
     """As `load`, on a device; on a CPU an OpenVINO file runs by OpenVINO where that is installed, some five times as fast."""
     path = pathlib.Path(path)
     if path.suffix == ".xml" and torch.device(device).type == "cpu" and importlib.util.find_spec("openvino"):
-        return _by_openvino(path, outputs)
+        return by_openvino(path, outputs)
     return load(path, outputs).to(device)
 
 
-def _by_openvino(path, outputs):
+def by_openvino(path, outputs=None):
+    """The network of a file, pictures one by one on the CPU in torch's number of threads. The package openvino is needed."""
     import openvino
 
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}

@@ -7,6 +7,7 @@ import torch
 
 from core.normal import STATURE
 from core.skeletons import BODY21
+from training.datasets.rigs import turned
 from training.looks import Draw
 
 GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("left_ankle", "right_ankle"), ("spine",), ("thorax",), ("nose",),
@@ -90,8 +91,8 @@ class Sampler(Draw):
         """A share of the windows turned as a whole by any rotation: few people were recorded lying or upside down."""
         turn = torch.nn.functional.normalize(self.randn(len(joints), 4), dim=1)
         still = torch.tensor([1.0, 0, 0, 0], device=self.device)
-        turn = _rotation(torch.where(self.chance(TUMBLED, len(joints), 1), turn, still)).transpose(1, 2)
-        return joints @ turn[:, None], root @ turn
+        turn = torch.where(self.chance(TUMBLED, len(joints), 1), turn, still)[:, None]
+        return turned(turn[:, None], joints), turned(turn, root)
 
     def _other_body(self, joints, root):
         """Other bone lengths, chained anew from the pelvis, at the same stature."""
@@ -145,14 +146,6 @@ class Sampler(Draw):
         angle = ((angle - angle[:, self.target, None]) * follow[:, None])[..., None]
         x, y, z = points.unbind(-1)
         return torch.stack([x * angle.cos() - z * angle.sin(), y, x * angle.sin() + z * angle.cos()], -1)
-
-
-def _rotation(q):
-    """Matrices (B, 3, 3) of unit quaternions (B, 4), real part first."""
-    w, x, y, z = q.unbind(1)
-    rows = ((1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)), (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-            (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
-    return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
 
 def _chained(bones):
