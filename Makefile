@@ -50,12 +50,13 @@ training: $(VENV)/installed
 ray: $(VENV)/installed
 	.ci/venv $(VENV) requirements-ray.txt
 
-# Newest versions inside the ranges of pyproject.toml, for Python 3.11, whose versions serve 3.12 and 3.13 too.
+# Newest versions inside the ranges of pyproject.toml, for Python 3.11, whose versions serve 3.12 and 3.13 too. OpenVINO has no wheel for older Linux
+# on aarch64, where PyTorch does its work.
 lock:
 	rm -rf build/lock && mkdir -p build
 	python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 		print("\n".join(p["dependencies"] + p["optional-dependencies"]["test"]))' > build/ranges.txt
 	PYTHON="python3.11 python3" .ci/venv build/lock build/ranges.txt
 	(head -1 requirements.lock; python3 -m pip --python build/lock/bin/python freeze --all | grep -v '^pip==' \
-		| sed -E '/^(nvidia|cuda|triton)/ s/$$/ ; sys_platform == "linux"/') > build/requirements.lock
+		| sed -E '/^(nvidia|cuda|triton)/ s/$$/ ; sys_platform == "linux"/; /^openvino/ s/$$/ ; platform_machine != "aarch64"/') > build/requirements.lock
 	mv build/requirements.lock requirements.lock

@@ -19,6 +19,15 @@ def iou(a, b):
     return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
 
 
+def nms(boxes, scores, overlap):
+    """Greedy non-maximum suppression: rows of boxes (N, 4) with scores (N,), best first, that no better one shares more than `overlap` (IoU) with."""
+    kept, left = [], np.argsort(-np.asarray(scores), kind="stable")
+    while len(left):
+        kept.append(left[0])
+        left = left[1:][iou(boxes[left[:1]], boxes[left[1:]])[0] <= overlap]
+    return np.array(kept, np.intp)
+
+
 def coverage(boxes, others):
     """Share of each box (N, 4) that lies in each of the others (M, 4): COCO's measure for crowds."""
     low, high = np.maximum(boxes[:, None, :2], others[None, :, :2]), np.minimum(boxes[:, None, 2:], others[None, :, 2:])

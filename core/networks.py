@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import mobilenet_v2
 
 from core.errors import InputError
+from core.mobilenet import mobilenet_v2
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, on RGB / 255
 TAPS = {3: 24, 6: 32, 13: 96, 17: 320}  # layer of the trunk -> channels, at strides 4, 8, 16, 32
@@ -28,7 +28,7 @@ class MobileUNet(nn.Module):
     def __init__(self, channels=96, finest=4, kernel=5):
         super().__init__()
         self.taps = [layer for layer, stride in zip(TAPS, (4, 8, 16, 32), strict=True) if stride >= finest]
-        self.trunk = mobilenet_v2().features[: max(TAPS) + 1]
+        self.trunk = mobilenet_v2(max(TAPS) + 1)
         self.lateral = nn.ModuleList(nn.Sequential(nn.Conv2d(TAPS[i], channels, 1, bias=False), nn.BatchNorm2d(channels)) for i in self.taps)
         self.context = nn.Sequential(block(channels, kernel), block(channels, kernel))
         self.smooth = nn.ModuleList(block(channels, kernel) for _ in self.taps[1:])

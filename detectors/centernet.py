@@ -7,14 +7,13 @@ Points" (Zhou et al. 2019) with the distances and levels of FCOS (Tian et al. 20
 import numpy as np
 import torch
 from torch import nn
-from torchvision.ops import nms
 
 import weights as files
 from core.errors import InputError
-from core.geometry import apply_affine, area, clip_boxes, coverage, invert_affine, iou, letterbox_matrix, warp
+from core.geometry import apply_affine, area, clip_boxes, coverage, invert_affine, iou, letterbox_matrix, nms, warp
 from core.networks import MobileUNet, block, fuse, pick_device, to_tensor
 from core.records import Detections
-from detectors import _ctdet
+from core.runtime import runnable
 
 WEIGHTS = {"mobile": "detector-centernet", "dla34": "centernet-dla-2x"}  # by arch
 STRIDES = (32, 16, 8)
@@ -67,20 +66,25 @@ def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, sc
     if not size * min(scales) >= 32 or not size * max(scales) <= 8192:
         raise InputError(f"centernet: size={size}, scales={scales}: the longer side must be 32 to 8192 px")
     if arch == "dla34":
+        from detectors import _ctdet  # only here: importing torchvision takes two seconds
+
         return _ctdet.build(weights, size, threshold, scales, flip, keep_res, device, half)
     if flip or keep_res:
         raise InputError("centernet: flip and keep_res are options of arch=dla34")
     state, _ = files.load(files.resolve(weights))
-    network = fuse(files.load_strict(CentreNet(), state, weights))
-    return CentreNetDetector(network, [round(size * scale) for scale in scales], threshold, overlap, pick_device(device), half)
+    device = pick_device(device)
+    network = runnable(fuse(files.load_strict(CentreNet(), state, weights)), device, half)
+    return CentreNetDetector(network, [round(size * scale) for scale in scales], threshold, overlap, device, half)
 
 
 class CentreNetDetector:
-    """A trained, fused CentreNet with what surrounds it: letterbox to each of `sizes` (longer side, px), forward, suppression, the way back."""
+    """A trained, fused CentreNet with what surrounds it: letterbox to each of `sizes` (longer side, px), forward, suppression, the way back.
+
+    `network` is on `device`, in the precision that `half` says.
+    """
 
     def __init__(self, network, sizes, threshold, overlap, device="cpu", half=False):
-        self.network = network.to(device, torch.float16 if half else torch.float32)
-        self.sizes, self.threshold, self.overlap, self.device, self.half = sizes, threshold, overlap, device, half
+        self.network, self.sizes, self.threshold, self.overlap, self.device, self.half = network, sizes, threshold, overlap, device, half
 
     def __call__(self, images):
         """The people of each RGB picture, best first: boxes in its pixels, scores 0..1."""
@@ -109,7 +113,7 @@ class CentreNetDetector:
 
     def _suppress(self, boxes, scores):
         """The people among overlapping boxes, best first, without parts of them: small boxes inside a better one are arms and stripes of a wall."""
-        rows = nms(torch.from_numpy(boxes), torch.from_numpy(scores), self.overlap).numpy()
+        rows = nms(boxes, scores, self.overlap)
         best = boxes[rows]
         parts = np.tri(len(best), k=-1, dtype=bool) & (coverage(best, best) > INSIDE) & (area(best)[:, None] < PART * area(best))
         whole = rows[~parts.any(1)]

@@ -5,11 +5,9 @@ as OpenMMLab publishes them (outputs `dets` and `labels`).
 """
 
 import numpy as np
-import torch
-from torchvision.ops import nms
 
 from core.errors import InputError
-from core.geometry import clip_boxes, letterbox_matrix, warp
+from core.geometry import clip_boxes, letterbox_matrix, nms, warp
 from core.records import Detections
 from weights._onnx import STRIDES, family, input_size, open_network
 
@@ -59,7 +57,7 @@ class OnnxDetector:
         keep = scores >= self.threshold
         boxes = clip_boxes(boxes[keep] / matrix[0, 0], image.shape[1], image.shape[0])
         scores = np.clip(scores[keep], 0, 1).astype(np.float32)
-        rows = nms(torch.from_numpy(boxes), torch.from_numpy(scores), self.overlap).numpy()
+        rows = nms(boxes, scores, self.overlap)
         return Detections(boxes[rows], scores[rows])
 
 

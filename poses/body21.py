@@ -9,6 +9,7 @@ from core.errors import InputError
 from core.geometry import apply_affine, crop_matrix, invert_affine, warp
 from core.networks import MobileUNet, fuse, pick_device, to_tensor
 from core.records import Poses
+from core.runtime import runnable
 from core.skeletons import BODY21
 from poses import _depth
 from weights import load, load_strict, resolve
@@ -173,6 +174,5 @@ def build(weights="pose-body21", flip=False, upright=False, depth=False, batch=3
     deep = header.get("depth") == "true"
     if depth and not deep:
         raise InputError(f"body21: weights '{weights}' have not learned depth")
-    model = load_strict(fuse(PoseNet(deep)), state, weights)
-    model = model.to(device, torch.float16 if half else torch.float32)
+    model = runnable(load_strict(fuse(PoseNet(deep)), state, weights), device, half)
     return Body21(model, header, flip, upright, batch, device, half, depth)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from core import runtime
 from core.geometry import crop_matrix, warp
 from training import appearance, graphs, looks
 from training.datasets import people
@@ -91,8 +92,8 @@ def test_graphs_give_what_the_original_runtime_gives(name, shape):
 @pytest.mark.skipif(not WEIGHTS.is_dir(), reason="needs the public networks of ../shared/weights")
 @pytest.mark.parametrize(("name", "shape"), [("tinypose_256_192_fp16.xml", (3, 256, 192)), ("reid_retail_0277_FP16.xml", (3, 256, 128))])
 def test_openvino_graphs_give_what_openvino_gives(name, shape):
-    openvino = pytest.importorskip("openvino")
-    network = openvino.Core().compile_model(str(WEIGHTS / name), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    pytest.importorskip("openvino")
+    network = runtime.compile_model(str(WEIGHTS / name))
     x = torch.randn(2, *shape)
     mine = graphs.load(WEIGHTS / name, ["conv2d_441.tmp_1"] if "tinypose" in name else None)(x)[0]
     for row in range(2):

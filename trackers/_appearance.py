@@ -14,6 +14,7 @@ import weights as files
 from core.errors import InputError
 from core.geometry import warp
 from core.networks import MEAN, STD, fuse, pick_device
+from core.runtime import runnable
 from trackers._embednet import SIZE, EmbedNet
 from trackers._reid import sized_like
 from weights._onnx import family, open_network
@@ -85,8 +86,7 @@ class TorchRun:
     """A network on its device, as a function of float arrays."""
 
     def __init__(self, network, device, half):
-        self.kind = torch.float16 if half else torch.float32
-        self.network, self.device = network.to(device, self.kind), device
+        self.network, self.device, self.kind = runnable(network, device, half), device, torch.float16 if half else torch.float32
 
     @torch.inference_mode()
     def __call__(self, inputs):

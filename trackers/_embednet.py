@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models import mobilenet_v2
+
+from core.mobilenet import mobilenet_v2
 
 SIZE = (64, 128)  # width, height of its crops: the person box resized without keeping the aspect
 LAYERS, CHANNELS = 14, 96  # of MobileNetV2: up to stride 16
@@ -17,7 +18,7 @@ class EmbedNet(nn.Module):
 
     def __init__(self, dimensions=128, width=128):
         super().__init__()
-        self.trunk = mobilenet_v2().features[:LAYERS]
+        self.trunk = mobilenet_v2(LAYERS)
         self.mix = nn.Sequential(nn.Conv2d(CHANNELS, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         self.project = nn.Linear(3 * width, dimensions)
 

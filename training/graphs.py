@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from core.errors import InputError
+from core.runtime import compile_model
 
 ELEMENTS = {"f16": np.float16, "f32": np.float32, "i64": np.int64, "i32": np.int32, "u64": np.uint64, "u8": np.uint8}
 
@@ -154,10 +155,7 @@ def fastest(path, outputs=None, device="cpu"):
 
 def by_openvino(path, outputs=None):
     """The network of a file, pictures one by one on the CPU in torch's number of threads. The package openvino is needed."""
-    import openvino
-
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    network = openvino.Core().compile_model(str(path), "CPU", options)
+    network = compile_model(str(path))
 
     def forward(x):
         rows = [network(one[None].numpy()) for one in x]

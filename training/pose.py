@@ -22,6 +22,7 @@ from training.frozen import freeze
 from training.gallery import Gallery, cell_centres
 from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
 from training.pose_release import held_out, release
+from training.seeds import begin, together
 from training.start import groups, start_trunk, unfold
 
 SIGMA = 0.022  # of the target, over the crop's height
@@ -61,7 +62,7 @@ class Lessons:
             wanted, weight = teaching.complete(wanted, weight, labels, sides, rows, self.taught, matrices, size)
         placed = augment.moved(matrices, labels)
         pictures = self.gallery.crops(rows, matrices, size)
-        pictures = looks.degrade(looks.colour(pictures, draw), draw)
+        pictures = looks.degrade(looks.colour(pictures, draw, 1 - 0.8 * strength), draw, 0.45 * strength)
         pictures = looks.cut_out(pictures, placed, draw, 0.4 * strength)
         pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
         wanted = torch.where(flip[:, None, None], _mirrored(wanted, size)[:, mirror], wanted)
@@ -156,15 +157,13 @@ def main(argv=None):
     options = arguments(argv)
     if options.pack:
         return people.save(gather(options), options.pack, options.longest, options.quality)
-    torch.manual_seed(options.seed)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     return train(options)
 
 
 def train(options):
     """Train until the budget is used; the weights file is written every few epochs, calibrated on labelled people who are not trained on."""
-    device, state = pick_device(options.device), pathlib.Path(options.state)
+    device, share = begin(options.seed, options.device, options.threads)
+    state = pathlib.Path(options.state)
     plan, wanted = stages(options.sizes), crop_size(options.inference) if options.inference else None
     state.parent.mkdir(parents=True, exist_ok=True)
     who = gather(options)
@@ -178,13 +177,16 @@ def train(options):
     who = None  # the pictures are in the gallery now, and fill the memory once
     some = lessons.batch(SOME, size_at(0, plan), looks.Draw(options.seed, device))[0] if options.start else None
     model = build_model(options.init, options.start, some).to(device)
+    together([model], share)
     forward = freeze(model, model.unet.trunk, options.frozen)
     run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
     while not run.done:
         size, strength = size_at(run.progress(), plan), options.strength * (1 - MILDER * run.progress())
-        draw = looks.Draw(options.seed * 100003 + run.epoch, device)
+        draw = looks.Draw((options.seed * 100003 + run.epoch) * share[1] + share[0], device)
         batches = Batches(options.steps, lambda size=size, draw=draw, strength=strength: lessons.batch(options.batch, size, draw, strength))
         value = run.train(batches, lambda _, batch: batch_loss(forward, batch))
+        if share[0]:
+            continue
         run.save()
         measured = {"width": size[0]}
         if options.output and (run.done or run.epoch % options.every == 0):

@@ -1,0 +1,75 @@
+"""How trained networks run: by torch on a graphics card, by OpenVINO on a processor, where torch takes up to twice as long."""
+
+import importlib.util
+import sys
+import threading
+import warnings
+
+import torch
+
+TELEMETRY = "openvino_telemetry"  # the module by which OpenVINO reports its use; None in its place, and it does not
+
+
+def runnable(network, device, half=False):
+    """What to call in place of a trained `network` of pictures (B, 3, H, W), on its torch device: the same tensors in, the same tensors out.
+
+    On a CPU that is OpenVINO (where it is installed), for batches and pictures of any size; numbers differ in the seventh digit. `half` computes with
+    16 bits: float16 on a graphics card, on a CPU bfloat16 if it has that.
+    """
+    if device.type == "cpu" and importlib.util.find_spec("openvino"):
+        return OnProcessor(network.float().eval(), half)
+    return network.to(device, torch.float16 if half else torch.float32)
+
+
+class OnProcessor:
+    """A network compiled for this processor, on as many threads as torch has. Threads may share it."""
+
+    def __init__(self, network, half=False):
+        model = _converted(network, torch.zeros(2, 3, 64, 64))
+        model.reshape([-1, 3, -1, -1])
+        self.request, self.lock = compile_model(model, half).create_infer_request(), threading.Lock()
+        self.single = len(model.outputs) == 1
+
+    def __call__(self, x):
+        """The network's answer to pictures (B, 3, H, W), B > 0: a tensor, or a tuple of them.
+
+        Code is made anew for every number of pictures, which takes longer than they do: so batches are cut into powers of two.
+        """
+        parts = []
+        while len(x):
+            count = 1 << len(x).bit_length() - 1
+            parts.append(self._infer(x[:count]))
+            x = x[count:]
+        answers = tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
+        return answers[0] if self.single else answers
+
+    def _infer(self, x):
+        with self.lock:
+            self.request.infer([x.float().contiguous().numpy()], share_inputs=True)
+            return [torch.from_numpy(tensor.data.copy()) for tensor in self.request.output_tensors]
+
+
+def compile_model(model, half=False):
+    """An OpenVINO model, or the path of one as text, for this processor."""
+    sys.modules.setdefault(TELEMETRY, None)
+    from openvino import Core
+
+    core = Core()
+    precision = "bf16" if half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
+    return core.compile_model(model, "CPU", options)
+
+
+@torch.inference_mode()
+def _converted(network, example):
+    """The OpenVINO model of a network of one input."""
+    sys.modules.setdefault(TELEMETRY, None)
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would rather have another of its formats, which OpenVINO reads ten times as slowly
+        traced = torch.jit.trace(lambda x: network(x), example, check_trace=False)  # of a function: modules would be made anew, one by one
+        decoder = TorchScriptPythonDecoder(traced, example_input=(example,))  # in a variable: it has to live until the end of the conversion
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        return frontend.convert(frontend.load(decoder))

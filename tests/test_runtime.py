@@ -1,0 +1,120 @@
+"""Networks as they run: OpenVINO's answers are torch's, whatever the batch; our trunk and suppression are torchvision's."""
+
+import importlib.util
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import mobilenet_v2
+from torchvision.ops import nms
+
+from core import geometry, mobilenet, runtime
+from core.networks import fuse
+from detectors.centernet import CentreNet
+from poses.body21 import PoseNet
+from trackers._embednet import EmbedNet
+
+CPU = torch.device("cpu")
+NETWORKS = {"detector": (CentreNet, (64, 96)), "pose": (lambda: PoseNet(depth=True), (128, 96)), "appearance": (EmbedNet, (128, 64))}
+compiled = pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="openvino has no build for this machine")
+
+
+@pytest.fixture(params=NETWORKS)
+def both(request):
+    """A trained network (statistics of normalisation that are not those of the start), how it runs here, and pictures for it."""
+    make, (height, width) = NETWORKS[request.param]
+    torch.manual_seed(0)
+    network = make().train()
+    x = torch.randn(7, 3, height, width)
+    with torch.no_grad():
+        network(x)
+    network = fuse(network)
+    return network, runtime.runnable(network, CPU), x
+
+
+def answers(network, x):
+    with torch.inference_mode():
+        found = network(x)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def close(ours, theirs):
+    for mine, right in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-4)
+
+
+@compiled
+def test_the_compiled_network_answers_as_torch_for_any_batch_and_size(both):
+    network, runs, x = both
+    assert isinstance(runs, runtime.OnProcessor)
+    close(answers(runs, x), answers(network, x))
+    if not isinstance(network, EmbedNet):  # whose crops have one size
+        other = torch.randn(3, 3, 32, 160)
+        close(answers(runs, other), answers(network, other))
+
+
+@compiled
+def test_a_picture_has_the_same_answer_in_every_batch(both):
+    _, runs, x = both
+    whole = answers(runs, x)
+    for count in (1, 2, 3, 5):
+        for part, all_of_it in zip(answers(runs, x[:count]), whole, strict=True):
+            assert torch.equal(part, all_of_it[:count])
+
+
+@compiled
+def test_threads_share_a_compiled_network(both):
+    _, runs, x = both
+    right = [answers(runs, picture[None]) for picture in x]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: answers(runs, x[i % len(x), None]), range(28)))
+    for i, found_one in enumerate(found):
+        assert all(torch.equal(mine, expected) for mine, expected in zip(found_one, right[i % len(x)], strict=True))
+
+
+@compiled
+def test_half_precision_on_a_processor_is_close_and_answers_in_full():
+    torch.manual_seed(1)
+    network, x = fuse(EmbedNet()), torch.randn(2, 3, 128, 64)
+    found = answers(runtime.runnable(network, CPU, half=True), x)[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, answers(network, x)[0], rtol=0, atol=0.05)
+
+
+def test_without_openvino_torch_runs_the_network(monkeypatch):
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
+    network = fuse(EmbedNet())
+    assert runtime.runnable(network, CPU) is network
+
+
+@compiled
+def test_nothing_is_reported_to_the_makers_of_openvino():
+    code = "import sys, detectors.centernet as c; c.build(device='cpu'); print([n for n, m in sys.modules.items() if m and n.endswith('_telemetry')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_the_program_starts_without_torchvision():
+    code = "import sys, app.offline, detectors.centernet, poses.body21, trackers.steady; print('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_the_trunk_is_torchvisions_tensor_by_tensor():
+    theirs = mobilenet_v2().features[:18].eval()
+    ours = mobilenet.mobilenet_v2(18).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, 96, 64)
+    with torch.inference_mode():
+        assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 150])
+def test_suppression_keeps_what_torchvisions_keeps(count):
+    rng = np.random.default_rng(count)
+    corner = rng.uniform(0, 100, (count, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(5, 60, (count, 2))], 1).astype(np.float32)
+    scores = rng.choice(np.linspace(0.1, 0.9, 12), count).astype(np.float32)  # many are alike
+    kept = geometry.nms(boxes, scores, 0.5)
+    assert kept.tolist() == nms(torch.from_numpy(boxes), torch.from_numpy(scores), 0.5).tolist()
