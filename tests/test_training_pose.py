@@ -3,6 +3,10 @@
 import copy
 import functools
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -313,3 +317,16 @@ def test_the_trainer_writes_weights_that_the_application_can_use(crowd, tmp_path
     found = estimator(crowd.images[:2], [box[None] for box in crowd.boxes[:2]], [])
     assert np.isfinite(found[0].points).all()
     assert json.dumps(estimator.size) == "[64, 96]"
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_training(crowd, tmp_path):
+    people.save(crowd, tmp_path / "pack.npz")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "training", "--"]
+    command = ["pose", "--packed", str(tmp_path / "pack.npz"), "--sizes", "64x96", "--batch", "4", "--epochs", "1", "--steps", "2", "--device", "cpu",
+               "--start", "pose-body21", "--frozen", "4", "--output", str(tmp_path / "pose.safetensors"), "--state", str(tmp_path / "state.pt")]
+    done = subprocess.run([*launcher, *command], capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+                          cwd=pathlib.Path(pose.__file__).parent.parent)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr.count("epoch 1 ") == 1  # the first process alone speaks and writes
+    assert (tmp_path / "pose.safetensors").exists() and (tmp_path / "state.pt").exists()
