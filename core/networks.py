@@ -77,9 +77,9 @@ def to_tensor(images, device, half=False):
     return normalised(x)
 
 
-def normalised(x):
-    """RGB pictures (B, 3, H, W) from 0 to 255, normalised by MEAN and STD, channels last."""
-    mean, std = (torch.tensor(v, device=x.device, dtype=x.dtype).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
+def normalised(x, mean=MEAN, std=STD):
+    """RGB pictures (B, 3, H, W) from 0 to 255, divided by 255 and normalised by `mean` and `std`, channels last."""
+    mean, std = (torch.tensor(v, device=x.device, dtype=x.dtype).view(1, 3, 1, 1) * 255 for v in (mean, std))
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 

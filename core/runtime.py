@@ -5,47 +5,60 @@ import sys
 import threading
 import warnings
 
+import numpy as np
 import torch
+
+from core.networks import MEAN, STD, normalised
 
 TELEMETRY = "openvino_telemetry"  # the module by which OpenVINO reports its use; None in its place, and it does not
 
 
-def runnable(network, device, half=False):
-    """What to call in place of a trained `network` of pictures (B, 3, H, W), on its torch device: the same tensors in, the same tensors out.
+def runnable(network, device, half=False, mean=MEAN, std=STD):
+    """What to call in place of a trained `network` on a torch device: RGB uint8 pictures (B, H, W, 3), B > 0 -> its answer, a tensor or a tuple of
+    them, to pictures / 255 less `mean`, divided by `std`.
 
-    On a CPU that is OpenVINO (where it is installed), for batches and pictures of any size; numbers differ in the seventh digit. `half` computes with
+    On a CPU OpenVINO does it (where it is installed), for batches and pictures of any size; numbers differ in the seventh digit. `half` computes with
     16 bits: float16 on a graphics card, on a CPU bfloat16 if it has that.
     """
     if device.type == "cpu" and importlib.util.find_spec("openvino"):
-        return OnProcessor(network.float().eval(), half)
-    return network.to(device, torch.float16 if half else torch.float32)
+        return OnProcessor(network.float().eval(), half, mean, std)
+    return OnDevice(network, device, half and device.type != "cpu", mean, std)
+
+
+class OnDevice:
+    """A network run by torch."""
+
+    def __init__(self, network, device, half, mean, std):
+        self.kind = torch.float16 if half else torch.float32
+        self.network, self.device, self.mean, self.std = network.to(device, self.kind), device, mean, std
+
+    @torch.inference_mode()
+    def __call__(self, pictures):
+        x = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
+        return self.network(normalised(x.to(self.kind), self.mean, self.std))
 
 
 class OnProcessor:
     """A network compiled for this processor, on as many threads as torch has. Threads may share it."""
 
-    def __init__(self, network, half=False):
-        model = _converted(network, torch.zeros(2, 3, 64, 64))
-        model.reshape([-1, 3, -1, -1])
+    def __init__(self, network, half, mean, std):
+        model = _prepared(_converted(network, torch.zeros(2, 3, 64, 64)), mean, std)
         self.request, self.lock = compile_model(model, half).create_infer_request(), threading.Lock()
         self.single = len(model.outputs) == 1
 
-    def __call__(self, x):
-        """The network's answer to pictures (B, 3, H, W), B > 0: a tensor, or a tuple of them.
-
-        Code is made anew for every number of pictures, which takes longer than they do: so batches are cut into powers of two.
-        """
+    def __call__(self, pictures):
+        """Code is made anew for every number of pictures, which takes longer than they do: so batches are cut into powers of two."""
         parts = []
-        while len(x):
-            count = 1 << len(x).bit_length() - 1
-            parts.append(self._infer(x[:count]))
-            x = x[count:]
+        while len(pictures):
+            count = 1 << len(pictures).bit_length() - 1
+            parts.append(self._infer(np.ascontiguousarray(pictures[:count])))
+            pictures = pictures[count:]
         answers = tuple(torch.cat(pieces) for pieces in zip(*parts, strict=True))
         return answers[0] if self.single else answers
 
-    def _infer(self, x):
+    def _infer(self, pictures):
         with self.lock:
-            self.request.infer([x.float().contiguous().numpy()], share_inputs=True)
+            self.request.infer([pictures], share_inputs=True)
             return [torch.from_numpy(tensor.data.copy()) for tensor in self.request.output_tensors]
 
 
@@ -73,3 +86,16 @@ def _converted(network, example):
         decoder = TorchScriptPythonDecoder(traced, example_input=(example,))  # in a variable: it has to live until the end of the conversion
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
+
+
+def _prepared(model, mean, std):
+    """The model with uint8 pictures (B, H, W, 3) of any size as its input."""
+    from openvino import Layout, Type
+    from openvino.preprocess import PrePostProcessor
+
+    model.reshape([-1, 3, -1, -1])
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
+    steps.input().model().set_layout(Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(Type.f32).mean([255 * v for v in mean]).scale([255 * v for v in std])
+    return steps.build()

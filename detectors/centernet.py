@@ -11,7 +11,7 @@ from torch import nn
 import weights as files
 from core.errors import InputError
 from core.geometry import apply_affine, area, clip_boxes, coverage, invert_affine, iou, letterbox_matrix, nms, warp
-from core.networks import MobileUNet, block, fuse, pick_device, to_tensor
+from core.networks import MobileUNet, block, fuse, pick_device
 from core.records import Detections
 from core.runtime import runnable
 
@@ -20,6 +20,9 @@ STRIDES = (32, 16, 8)
 BORDER = 114  # grey of the letterbox
 APART, AGREED = 0.6, 0.8  # IoU up to which a box has no say in that of another, and from which it has its whole
 GRAIN = 1 / 16  # px of a box: what a network says of a picture differs in its last digits from batch to batch, what comes after must not
+SCALES = {"mobile": (1, 0.5), "dla34": (1,)}  # at which a picture is seen, by arch
+LARGEST, SURE = 240, 0.1  # px of a look above which people are seen better in a smaller one, and the score from which that is worth the time
+SMALLEST = 70  # px of a smaller look from which it has a say
 INSIDE, PART = 0.8, 0.03  # share of a box in a better one, and of the other's area, from which and up to which it is a part
 
 
@@ -54,15 +57,16 @@ def cells(height, width, stride, device):
 def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, scales=None, flip=False, keep_res=False, device="auto", half=False):
     """The bundled detector (arch=mobile), or the official CenterNet of a `ctdet_coco_dla` checkpoint (arch=dla34, MIT, COCO 2017).
 
-    Pictures are scaled to `size` px on the longer side; with `scales` (1, 1.5) they are seen at each multiple of it. Boxes scored below `threshold`
-    are dropped, and those that share more than `overlap` (IoU) with a better one; the official one has its own way with overlaps, and two options
-    more: `flip` looks at the mirror image, too, `keep_res` takes pictures in their own size. Raises InputError for an option that cannot be, and
-    for weights that cannot be had or do not fit.
+    Pictures are scaled to `size` px on the longer side, times the largest of `scales`, and where somebody tall is seen, to the smaller ones for the
+    tall (in the sense of SNIP, Singh and Davis, CVPR 2018); the official one sees all scales. Boxes scored below `threshold` are dropped, and those
+    that share more than `overlap` (IoU) with a better one; the official one has its own way with overlaps, and two options more: `flip` looks at the
+    mirror image, too, `keep_res` takes pictures in their own size. Raises InputError for an option that cannot be, and for weights that cannot be
+    had or do not fit.
     """
     if arch not in WEIGHTS:
         raise InputError(f"centernet: no arch '{arch}'; there are: {', '.join(WEIGHTS)}")
     weights = weights or WEIGHTS[arch]
-    scales = (scales,) if isinstance(scales, (int, float)) else scales or (1,)
+    scales = (scales,) if isinstance(scales, (int, float)) else scales or SCALES[arch]
     if not size * min(scales) >= 32 or not size * max(scales) <= 8192:
         raise InputError(f"centernet: size={size}, scales={scales}: the longer side must be 32 to 8192 px")
     if arch == "dla34":
@@ -74,17 +78,14 @@ def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, sc
     state, _ = files.load(files.resolve(weights))
     device = pick_device(device)
     network = runnable(fuse(files.load_strict(CentreNet(), state, weights)), device, half)
-    return CentreNetDetector(network, [round(size * scale) for scale in scales], threshold, overlap, device, half)
+    return CentreNetDetector(network, [round(size * scale) for scale in scales], threshold, overlap)
 
 
 class CentreNetDetector:
-    """A trained, fused CentreNet with what surrounds it: letterbox to each of `sizes` (longer side, px), forward, suppression, the way back.
+    """A `runnable` CentreNet with what surrounds it: letterbox to each of `sizes` (longer side, px), forward, suppression, the way back."""
 
-    `network` is on `device`, in the precision that `half` says.
-    """
-
-    def __init__(self, network, sizes, threshold, overlap, device="cpu", half=False):
-        self.network, self.sizes, self.threshold, self.overlap, self.device, self.half = network, sizes, threshold, overlap, device, half
+    def __init__(self, network, sizes, threshold, overlap):
+        self.network, self.sizes, self.threshold, self.overlap = network, sorted(sizes, reverse=True), threshold, overlap
 
     def __call__(self, images):
         """The people of each RGB picture, best first: boxes in its pixels, scores 0..1."""
@@ -97,19 +98,25 @@ class CentreNetDetector:
 
     def _one_size(self, images):
         height, width = images[0].shape[:2]
-        looks = [self._look(images, letterbox(width, height, size), width, height) for size in self.sizes]
-        return [self._suppress(*(np.concatenate(parts) for parts in zip(*each, strict=True))) for each in zip(*looks, strict=True)]
+        return [self._suppress(clip_boxes(boxes, width, height), scores) for boxes, scores in self._looks(images, self.sizes)]
 
-    @torch.inference_mode()
-    def _look(self, images, box, width, height):
-        """(boxes, scores) above the threshold of each picture, seen through one letterbox."""
-        matrix, extent = box
-        small = np.stack([warp(image, matrix, extent, border=BORDER) for image in images])
-        logits, boxes = (x.float().cpu().numpy() for x in self.network(to_tensor(small, self.device, self.half)))
-        scores = 1 / (1 + np.exp(-logits))
-        boxes = apply_affine(invert_affine(matrix), boxes.reshape(len(images), -1, 2, 2)).reshape(len(images), -1, 4)
-        keep = scores >= self.threshold
-        return [(clip_boxes(b[k], width, height), s[k]) for b, s, k in zip(boxes, scores, keep, strict=True)]
+    def _looks(self, images, sizes, least=0):
+        """Boxes (N, 4) px and scores (N,) of each picture, all of one size, seen at sizes[0] by whoever is `least` px tall there.
+
+        Where somebody is taller than is seen well, the next smaller look answers for the tall.
+        """
+        matrix, extent = letterbox(*images[0].shape[1::-1], sizes[0])
+        pixels = np.stack([warp(image, matrix, extent, border=BORDER) for image in images])
+        logits, boxes = (x.float().cpu().numpy() for x in self.network(pixels))
+        scores, tall = 1 / (1 + np.exp(-logits)), boxes[..., 3] - boxes[..., 1]
+        again = ((tall > LARGEST) & (scores > SURE)).any(1) & (len(sizes) > 1)
+        keep = (scores >= self.threshold) & (tall >= least) & ((tall <= LARGEST) | ~again[:, None])
+        found = [(b[k], s[k]) for b, s, k in zip(boxes, scores, keep, strict=True)]
+        if again.any():
+            for row, look in zip(np.flatnonzero(again), self._looks(pixels[again], sizes[1:], SMALLEST), strict=True):
+                found[row] = tuple(map(np.concatenate, zip(found[row], look, strict=True)))
+        back = invert_affine(matrix)
+        return [(apply_affine(back, b.reshape(-1, 2, 2)).reshape(-1, 4), s) for b, s in found]
 
     def _suppress(self, boxes, scores):
         """The people among overlapping boxes, best first, without parts of them: small boxes inside a better one are arms and stripes of a wall."""

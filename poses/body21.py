@@ -7,7 +7,7 @@ from torch import nn
 
 from core.errors import InputError
 from core.geometry import apply_affine, crop_matrix, invert_affine, warp
-from core.networks import MobileUNet, fuse, pick_device, to_tensor
+from core.networks import MobileUNet, fuse, pick_device
 from core.records import Poses
 from core.runtime import runnable
 from core.skeletons import BODY21
@@ -88,12 +88,12 @@ def _near(maps, points, radius):
 
 
 class Body21:
-    """A PoseEstimator of weights `PoseNet`. See `build`."""
+    """A PoseEstimator of a `runnable` PoseNet. See `build`."""
 
     skeleton = BODY21
 
-    def __init__(self, model, header, flip, upright, batch, device, half, depth=False):
-        self.model, self.flip, self.upright, self.batch, self.device, self.half, self.depth = model, flip, upright, batch, device, half, depth
+    def __init__(self, network, header, flip=False, upright=False, batch=32, depth=False):
+        self.network, self.flip, self.upright, self.batch, self.depth = network, flip, upright, batch, depth
         self.size = tuple(int(n) for n in header["size"].split("x"))
         self.scale = float(header["scale"])
         self.slope, self.offset = (float(n) for n in header["calibration"].split(","))
@@ -140,18 +140,17 @@ class Body21:
     def read(self, crops, radius):
         """Of crops (B, H, W, 3) uint8: points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, depth (B, 21) m, NaN without it, and rivals
         (B, 21, 3) in crop px."""
-        x = to_tensor(crops, self.device, self.half)
-        maps, depth = self._maps(x)
+        maps, depth = self._maps(crops)
         if self.flip:
-            mirrored, other = (part.flip(3)[:, list(BODY21.mirror)] for part in self._maps(x.flip(3)))
+            mirrored, other = (part.flip(3)[:, list(BODY21.mirror)] for part in self._maps(crops[:, :, ::-1]))
             maps, depth = (maps + mirrored) / 2, (depth + other) / 2
-        points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=self.device))
+        points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=maps.device))
         depth = (depth * maps).sum((2, 3)) / maps.sum((2, 3)).clamp_min(1e-9)
         return tuple(part.cpu().numpy() for part in (points, mass, depth, second(maps, points)))
 
-    def _maps(self, x):
-        """Probabilities and depth (B, 21, h, w) of tensors of crops."""
-        found = self.model(x)
+    def _maps(self, crops):
+        """Probabilities and depth (B, 21, h, w) of crops."""
+        found = self.network(crops)
         maps, depth = probabilities(found[:, : len(BODY21)]), found[:, len(BODY21) :].float()
         return maps, depth if self.depth else torch.full_like(maps, torch.nan)
 
@@ -174,5 +173,5 @@ def build(weights="pose-body21", flip=False, upright=False, depth=False, batch=3
     deep = header.get("depth") == "true"
     if depth and not deep:
         raise InputError(f"body21: weights '{weights}' have not learned depth")
-    model = runnable(load_strict(fuse(PoseNet(deep)), state, weights), device, half)
-    return Body21(model, header, flip, upright, batch, device, half, depth)
+    network = runnable(load_strict(fuse(PoseNet(deep)), state, weights), device, half)
+    return Body21(network, header, flip, upright, batch, depth)

@@ -10,24 +10,23 @@ from core.errors import InputError
 from core.geometry import iou
 from core.networks import fuse
 from core.parts import make
+from core.runtime import runnable
 from detectors.centernet import CentreNet, CentreNetDetector, letterbox
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 BUNDLED = pathlib.Path(__file__).resolve().parents[1] / "weights" / "detector-centernet.safetensors"
 
 
-class OneBox(torch.nn.Module):
+def one_box(pictures):
     """A network that sees one person, in the same place of what it is shown, however wide that is."""
-
-    def forward(self, x):
-        box = torch.tensor([0.25 * x.shape[3], 8.0, 0.5 * x.shape[3], 40.0])
-        return torch.full((len(x), 1), 2.0), box.expand(len(x), 1, 4)
+    box = torch.tensor([0.25 * pictures.shape[2], 8.0, 0.5 * pictures.shape[2], 40.0])
+    return torch.full((len(pictures), 1), 2.0), box.expand(len(pictures), 1, 4)
 
 
 @pytest.fixture(scope="module")
 def untrained():
     torch.manual_seed(0)
-    return fuse(CentreNet())
+    return runnable(fuse(CentreNet()), torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("width", "height", "extent"), [
@@ -37,22 +36,22 @@ def test_letterbox_is_the_smallest_that_holds_the_picture(width, height, extent)
 
 
 def test_boxes_come_back_in_the_pixels_of_the_picture_and_inside_it():
-    found = CentreNetDetector(OneBox(), [512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]
+    found = CentreNetDetector(one_box, [512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]
     np.testing.assert_allclose(found.boxes, [[480, 30, 960, 150]], atol=1e-3)
-    portrait = CentreNetDetector(OneBox(), [512], 0.3, 0.5)([np.zeros((1000, 16, 3), np.uint8)])[0]
+    portrait = CentreNetDetector(one_box, [512], 0.3, 0.5)([np.zeros((1000, 16, 3), np.uint8)])[0]
     assert (portrait.boxes[:, 2] <= 16).all()
     assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-6)
 
 
 def test_the_same_person_at_two_scales_is_one():
-    assert len(CentreNetDetector(OneBox(), [512, 512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
+    assert len(CentreNetDetector(one_box, [512, 512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
 
 
 def test_small_parts_of_a_better_box_are_nobody():
     boxes = np.array([[0, 0, 100, 200], [20, 50, 40, 70], [20, 50, 60, 90], [90, 50, 110, 70], [300, 0, 400, 200], [320, 50, 340, 70]], np.float32)
-    found = CentreNetDetector(OneBox(), [512], 0.3, 0.5)._suppress(boxes, np.array([0.9, 0.5, 0.4, 0.4, 0.6, 0.7], np.float32))
+    found = CentreNetDetector(one_box, [512], 0.3, 0.5)._suppress(boxes, np.array([0.9, 0.5, 0.4, 0.4, 0.6, 0.7], np.float32))
     np.testing.assert_array_equal(found.boxes, boxes[[0, 5, 4, 2, 3]])  # a child before somebody, one beside, and a surer small one stay
-    assert len(CentreNetDetector(OneBox(), [512], 0.3, 0.5)._suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))) == 0
+    assert len(CentreNetDetector(one_box, [512], 0.3, 0.5)._suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))) == 0
 
 
 def test_a_batch_of_many_sizes_gives_what_each_picture_gives_alone(untrained):

@@ -9,6 +9,7 @@ from core.errors import InputError
 from core.geometry import project
 from core.networks import fuse
 from core.records import Camera
+from core.runtime import runnable
 from core.skeletons import BODY21
 from poses import _depth, body21
 from synthetic.stage import crossing_scene
@@ -133,7 +134,7 @@ def test_a_person_who_is_turned_is_found_by_looking_again(quarters):
     image[40:60, 90:110] = 255
     image = np.ascontiguousarray(np.rot90(image, quarters))
     centre = np.argwhere(image[..., 0]).mean(0)[::-1] + 0.5
-    estimator = body21.Body21(Compass(), HEADER, False, True, 8, torch.device("cpu"), False)
+    estimator = body21.Body21(runnable(Compass(), torch.device("cpu")), HEADER, upright=True)
     poses = estimator([image], [np.array([[30, 30, 170, 170.0]])], [])[0]
     assert poses.scores.mean() > 0.5
     assert np.abs(poses.points[0] - centre).max() < 12

@@ -12,7 +12,7 @@ from torchvision.models import mobilenet_v2
 from torchvision.ops import nms
 
 from core import geometry, mobilenet, runtime
-from core.networks import fuse
+from core.networks import MEAN, STD, fuse, to_tensor
 from detectors.centernet import CentreNet
 from poses.body21 import PoseNet
 from trackers._embednet import EmbedNet
@@ -28,16 +28,18 @@ def both(request):
     make, (height, width) = NETWORKS[request.param]
     torch.manual_seed(0)
     network = make().train()
-    x = torch.randn(7, 3, height, width)
     with torch.no_grad():
-        network(x)
+        network(torch.randn(7, 3, height, width))
     network = fuse(network)
-    return network, runtime.runnable(network, CPU), x
+    return runtime.OnDevice(network, CPU, False, MEAN, STD), runtime.runnable(network, CPU), pictures(7, height, width)
+
+
+def pictures(*shape):
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
 
 
 def answers(network, x):
-    with torch.inference_mode():
-        found = network(x)
+    found = network(x)
     return found if isinstance(found, tuple) else (found,)
 
 
@@ -51,8 +53,8 @@ def test_the_compiled_network_answers_as_torch_for_any_batch_and_size(both):
     network, runs, x = both
     assert isinstance(runs, runtime.OnProcessor)
     close(answers(runs, x), answers(network, x))
-    if not isinstance(network, EmbedNet):  # whose crops have one size
-        other = torch.randn(3, 3, 32, 160)
+    if not isinstance(network.network, EmbedNet):  # whose crops have one size
+        other = pictures(3, 32, 160)[:, :, ::-1]
         close(answers(runs, other), answers(network, other))
 
 
@@ -63,6 +65,16 @@ def test_a_picture_has_the_same_answer_in_every_batch(both):
     for count in (1, 2, 3, 5):
         for part, all_of_it in zip(answers(runs, x[:count]), whole, strict=True):
             assert torch.equal(part, all_of_it[:count])
+
+
+@compiled
+def test_pixels_are_normalised_as_asked():
+    network, x = fuse(EmbedNet()), pictures(2, 128, 64)
+    mean, std = [v / 255 for v in MEAN], [v / 255 for v in STD]  # of networks that learned pictures from 0 to 255
+    with torch.inference_mode():
+        right = network((torch.from_numpy(x).permute(0, 3, 1, 2) - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
+    for runs in (runtime.OnDevice(network, CPU, False, mean, std), runtime.runnable(network, CPU, False, mean, std)):
+        close(answers(runs, x), (right,))
 
 
 @compiled
@@ -78,16 +90,19 @@ def test_threads_share_a_compiled_network(both):
 @compiled
 def test_half_precision_on_a_processor_is_close_and_answers_in_full():
     torch.manual_seed(1)
-    network, x = fuse(EmbedNet()), torch.randn(2, 3, 128, 64)
+    network, x = fuse(EmbedNet()), pictures(2, 128, 64)
     found = answers(runtime.runnable(network, CPU, half=True), x)[0]
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, answers(network, x)[0], rtol=0, atol=0.05)
+    torch.testing.assert_close(found, answers(runtime.OnDevice(network, CPU, False, MEAN, STD), x)[0], rtol=0, atol=0.05)
 
 
 def test_without_openvino_torch_runs_the_network(monkeypatch):
+    network, x = fuse(EmbedNet()), pictures(2, 128, 64)
     monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
-    network = fuse(EmbedNet())
-    assert runtime.runnable(network, CPU) is network
+    runs = runtime.runnable(network, CPU, half=True)  # 16 bits on a CPU are slow, and not all of torch has them
+    assert isinstance(runs, runtime.OnDevice)
+    with torch.inference_mode():
+        torch.testing.assert_close(runs(x), network(to_tensor(x, CPU)))
 
 
 @compiled

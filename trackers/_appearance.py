@@ -8,7 +8,6 @@ its tensors' names), or an ONNX graph (needs onnxruntime): pictures of floats (B
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 import weights as files
 from core.errors import InputError
@@ -37,12 +36,14 @@ def build_embedder(name, device="auto", half=False):
         return Embedder(*_onnx(path, device))
     state, header = files.load(path)
     if header.get("network") == "EmbedNet":
-        network, crops = files.load_strict(fuse(EmbedNet()), state, name), Crops(SIZE, whole, normalised)
+        network, crops, scale = files.load_strict(fuse(EmbedNet()), state, name), Crops(SIZE, whole, np.asarray), 1
     elif "layer4.1.conv2.weight" in state and "classifier.4.weight" in state:
-        network, crops = files.load_strict(sized_like(state), state, name), Crops((64, 128), inside, unscaled)
+        # it learned pictures from 0 to 255 with the mean and deviation of pictures from 0 to 1
+        network, crops, scale = files.load_strict(sized_like(state), state, name), Crops((64, 128), inside, blue_first), 1 / 255
     else:
         raise InputError(f"{path} is no appearance network: it holds neither EmbedNet nor the network of centerNet-deep-sort")
-    return Embedder(crops, TorchRun(fuse(network), device, half))
+    run = runnable(fuse(network), device, half, [scale * v for v in MEAN], [scale * v for v in STD])
+    return Embedder(crops, lambda pictures: run(pictures).float().cpu().numpy())
 
 
 class Embedder:
@@ -82,18 +83,6 @@ class Embedder:
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-class TorchRun:
-    """A network on its device, as a function of float arrays."""
-
-    def __init__(self, network, device, half):
-        self.network, self.device, self.kind = runnable(network, device, half), device, torch.float16 if half else torch.float32
-
-    @torch.inference_mode()
-    def __call__(self, inputs):
-        x = torch.from_numpy(inputs).to(self.device, self.kind).contiguous(memory_format=torch.channels_last)
-        return self.network(x).float().cpu().numpy()
-
-
 def whole(box, width, height):
     """The box as it is; what lies outside the picture is black."""
     return box
@@ -117,12 +106,7 @@ def normalised(crops):
     return (((crops / np.float32(255)) - np.float32(MEAN)) / np.float32(STD)).transpose(0, 3, 1, 2)
 
 
-def unscaled(crops):
-    """As the network of centerNet-deep-sort learned it: blue first, 0 to 255, with the mean and deviation of pictures from 0 to 1."""
-    return ((crops[..., ::-1] - np.float32(MEAN)) / np.float32(STD)).transpose(0, 3, 1, 2)
-
-
-def bytes_blue_first(crops):
+def blue_first(crops):
     """Bytes (B, H, W, 3), blue first."""
     return np.ascontiguousarray(crops[..., ::-1])
 
@@ -132,5 +116,5 @@ def _onnx(path, device):
     network = open_network(path, device, limit=BATCH, raw=True)
     if network.size is None or family(network) != "vectors":
         raise InputError(f"{path} is no appearance network: expected pictures of one size and a vector for each, it gives {network.described()}")
-    crops = Crops(network.size, half_as_wide, bytes_blue_first) if network.raw else Crops(network.size, whole, normalised)
+    crops = Crops(network.size, half_as_wide, blue_first) if network.raw else Crops(network.size, whole, normalised)
     return crops, lambda inputs: np.stack([vector for vector, in network(inputs)])

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from core.networks import fuse
+from core.runtime import runnable
 from detectors.centernet import CentreNet, CentreNetDetector
 from training.datasets import boxes as data
 from training.evaluation.detector import verdicts
@@ -16,7 +17,7 @@ def calibrate(model, photographs, size=512, least=0.05):
     """
     copy = CentreNet()
     copy.load_state_dict(model.state_dict())
-    detector = CentreNetDetector(fuse(copy), [size], least, 0.5)
+    detector = CentreNetDetector(runnable(fuse(copy), torch.device("cpu")), [size], least, 0.5)
     scores, hits = zip(*(_seen(detector, photograph) for photograph in photographs), strict=True)
     slope, shift = platt(np.concatenate(scores), np.concatenate(hits))
     with torch.no_grad():

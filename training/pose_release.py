@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 import weights
 from core.networks import fuse
+from core.runtime import runnable
 from core.skeletons import BODY21
 from poses.body21 import REACH, Body21, calibrated
 
@@ -43,10 +44,10 @@ def look(estimator, people):
 
 def release(model, people, path, size, device, **header):
     """Write the weights of `model` for crops of `size` (width, height); returns the share of right joints on the held-out `people`."""
-    model = fuse(copy.deepcopy(model)).to(device)
+    model = fuse(copy.deepcopy(model))
     deep = str(model.head.out_channels > len(BODY21)).lower()
     fields = {"network": "PoseNet", "skeleton": "body21", "size": f"{size[0]}x{size[1]}", "scale": SCALE, "depth": deep, "calibration": "1,0"}
-    scores, hit = look(Body21(model, fields, False, False, 32, device, False), people)
+    scores, hit = look(Body21(runnable(model, device), fields), people)
     slope, offset = fit(scores, hit)
     fields |= {"calibration": f"{slope:.4f},{offset:.4f}"} | header
     weights.save(path, model.state_dict(), fields)
