@@ -20,9 +20,9 @@ STRIDES = (32, 16, 8)
 BORDER = 114  # grey of the letterbox
 APART, AGREED = 0.6, 0.8  # IoU up to which a box has no say in that of another, and from which it has its whole
 GRAIN = 1 / 16  # px of a box: what a network says of a picture differs in its last digits from batch to batch, what comes after must not
-SCALES = {"mobile": (1, 0.5), "dla34": (1,)}  # at which a picture is seen, by arch
-LARGEST, SURE = 240, 0.1  # px of a look above which people are seen better in a smaller one, and the score from which that is worth the time
-SMALLEST = 70  # px of a smaller look from which it has a say
+SCALES = {"mobile": (1, 1.25, 1.5, 0.5), "dla34": (1,)}  # by arch
+SHORT, TALL = 50, 240  # px in the first look below and above which people are seen better in another
+SURE = 0.3  # score of such a person that makes it worth the time
 INSIDE, PART = 0.8, 0.03  # share of a box in a better one, and of the other's area, from which and up to which it is a part
 
 
@@ -57,11 +57,11 @@ def cells(height, width, stride, device):
 def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, scales=None, flip=False, keep_res=False, device="auto", half=False):
     """The bundled detector (arch=mobile), or the official CenterNet of a `ctdet_coco_dla` checkpoint (arch=dla34, MIT, COCO 2017).
 
-    Pictures are scaled to `size` px on the longer side, times the largest of `scales`, and where somebody tall is seen, to the smaller ones for the
-    tall (in the sense of SNIP, Singh and Davis, CVPR 2018); the official one sees all scales. Boxes scored below `threshold` are dropped, and those
-    that share more than `overlap` (IoU) with a better one; the official one has its own way with overlaps, and two options more: `flip` looks at the
-    mirror image, too, `keep_res` takes pictures in their own size. Raises InputError for an option that cannot be, and for weights that cannot be
-    had or do not fit.
+    Pictures are scaled to `size` px on the longer side, times the first of `scales`; those with small people are seen at larger scales, too, those
+    with tall people at smaller ones, and each look answers for the heights that it sees best (as SNIP: Singh and Davis, CVPR 2018). The official one
+    sees every picture at all scales. Boxes scored below `threshold` are dropped, and those that share more than `overlap` (IoU) with a better one;
+    the official one has its own way with overlaps, and two options more: `flip` looks at the mirror image, too, `keep_res` takes pictures in their
+    own size. Raises InputError for an option that cannot be, and for weights that cannot be had or do not fit.
     """
     if arch not in WEIGHTS:
         raise InputError(f"centernet: no arch '{arch}'; there are: {', '.join(WEIGHTS)}")
@@ -82,10 +82,10 @@ def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, sc
 
 
 class CentreNetDetector:
-    """A `runnable` CentreNet with what surrounds it: letterbox to each of `sizes` (longer side, px), forward, suppression, the way back."""
+    """A `runnable` CentreNet with what surrounds it: letterbox to `sizes` (px of the longer side, the first for all), suppression, the way back."""
 
     def __init__(self, network, sizes, threshold, overlap):
-        self.network, self.sizes, self.threshold, self.overlap = network, sorted(sizes, reverse=True), threshold, overlap
+        self.network, self.sizes, self.threshold, self.overlap = network, sizes, threshold, overlap
 
     def __call__(self, images):
         """The people of each RGB picture, best first: boxes in its pixels, scores 0..1."""
@@ -98,25 +98,34 @@ class CentreNetDetector:
 
     def _one_size(self, images):
         height, width = images[0].shape[:2]
-        return [self._suppress(clip_boxes(boxes, width, height), scores) for boxes, scores in self._looks(images, self.sizes)]
+        first, *others = self.sizes
+        boxes, scores, tall = self._look(images, first)
+        sure = scores > SURE
+        # the pictures with people who are seen better larger, or smaller: there other looks answer for them
+        short = (sure & (tall < SHORT)).any(1) & any(size > first for size in others)
+        high = (sure & (tall > TALL)).any(1) & any(size < first for size in others)
+        kept = ~(short[:, None] & (tall < SHORT) | high[:, None] & (tall > TALL))
+        looks = [[look] for look in self._above(boxes, scores, kept)]
+        for size in others:
+            rows = np.flatnonzero(short if size > first else high)
+            if len(rows):
+                boxes, scores, tall = self._look([images[i] for i in rows], size)
+                for i, look in zip(rows, self._above(boxes, scores, tall <= 2 * SHORT if size > first else tall >= 0.6 * TALL), strict=True):
+                    looks[i].append(look)
+        whole = [map(np.concatenate, zip(*several, strict=True)) for several in looks]
+        return [self._suppress(clip_boxes(boxes, width, height), scores) for boxes, scores in whole]
 
-    def _looks(self, images, sizes, least=0):
-        """Boxes (N, 4) px and scores (N,) of each picture, all of one size, seen at sizes[0] by whoever is `least` px tall there.
+    def _look(self, images, size):
+        """Of every cell of pictures of one size, seen at `size`: boxes (B, N, 4) px, scores (B, N), heights (B, N) in px of the first size."""
+        matrix, extent = letterbox(*images[0].shape[1::-1], size)
+        logits, boxes = (x.float().cpu().numpy() for x in self.network(np.stack([warp(image, matrix, extent, border=BORDER) for image in images])))
+        tall = (boxes[..., 3] - boxes[..., 1]) * (self.sizes[0] / size)
+        boxes = apply_affine(invert_affine(matrix), boxes.reshape(len(images), -1, 2, 2)).reshape(boxes.shape)
+        return boxes, 1 / (1 + np.exp(-logits)), tall
 
-        Where somebody is taller than is seen well, the next smaller look answers for the tall.
-        """
-        matrix, extent = letterbox(*images[0].shape[1::-1], sizes[0])
-        pixels = np.stack([warp(image, matrix, extent, border=BORDER) for image in images])
-        logits, boxes = (x.float().cpu().numpy() for x in self.network(pixels))
-        scores, tall = 1 / (1 + np.exp(-logits)), boxes[..., 3] - boxes[..., 1]
-        again = ((tall > LARGEST) & (scores > SURE)).any(1) & (len(sizes) > 1)
-        keep = (scores >= self.threshold) & (tall >= least) & ((tall <= LARGEST) | ~again[:, None])
-        found = [(b[k], s[k]) for b, s, k in zip(boxes, scores, keep, strict=True)]
-        if again.any():
-            for row, look in zip(np.flatnonzero(again), self._looks(pixels[again], sizes[1:], SMALLEST), strict=True):
-                found[row] = tuple(map(np.concatenate, zip(found[row], look, strict=True)))
-        back = invert_affine(matrix)
-        return [(apply_affine(back, b.reshape(-1, 2, 2)).reshape(-1, 4), s) for b, s in found]
+    def _above(self, boxes, scores, kept):
+        """(boxes, scores) above the threshold among those kept, of each picture."""
+        return [(b[k], s[k]) for b, s, k in zip(boxes, scores, kept & (scores >= self.threshold), strict=True)]
 
     def _suppress(self, boxes, scores):
         """The people among overlapping boxes, best first, without parts of them: small boxes inside a better one are arms and stripes of a wall."""

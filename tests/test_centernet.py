@@ -47,6 +47,46 @@ def test_the_same_person_at_two_scales_is_one():
     assert len(CentreNetDetector(one_box, [512, 512], 0.3, 0.5)([np.zeros((1080, 1920, 3), np.uint8)])[0]) == 1
 
 
+class Heights:
+    """A network that sees people of some heights in px of the first look (512 px), side by side, and keeps the widths of what it was shown."""
+
+    def __init__(self, *heights):
+        self.heights, self.widths = np.array(heights), []
+
+    def __call__(self, pictures):
+        self.widths.append(pictures.shape[2])
+        zoom = pictures.shape[2] / 512
+        left = 60.0 * np.arange(len(self.heights))
+        boxes = zoom * np.stack([left, np.zeros_like(left), left + 20 + zoom, self.heights], 1)  # a pixel wider in a larger look: so it is told
+        return torch.full((len(pictures), len(left)), 2.0), torch.from_numpy(boxes.astype(np.float32)).expand(len(pictures), -1, -1)
+
+
+@pytest.mark.parametrize(("heights", "widths", "zooms"), [  # zooms: the least and the highest of the looks that answer for each
+    ((120,), [512], [(1, 1)]), ((40, 120), [512, 640, 768], [(1.25, 1.5), (1, 1)]), ((120, 260), [512, 256], [(1, 1), (0.5, 0.5)]),
+    ((30, 120, 270), [512, 640, 768, 256], [(1.25, 1.5), (1, 1), (0.5, 0.5)])])
+def test_small_and_tall_people_are_seen_in_another_look_and_nobody_twice(heights, widths, zooms):
+    network = Heights(*heights)
+    found = CentreNetDetector(network, [512, 640, 768, 256], 0.3, 0.5)([np.zeros((512, 512, 3), np.uint8)])[0]
+    assert network.widths == widths and len(found) == len(heights)
+    boxes = found.boxes[np.argsort(found.boxes[:, 0])]
+    np.testing.assert_allclose(boxes[:, 3], heights, atol=0.1)
+    for wider, (low, high) in zip(boxes[:, 2] - boxes[:, 0] - 20, zooms, strict=True):
+        assert low - 0.1 < wider < high + 0.1
+
+
+def test_a_look_for_one_picture_changes_no_other():
+    def network(pictures):
+        zoom, bright = pictures.shape[2] / 512, pictures.max((1, 2, 3)) > 0
+        boxes = [[[10, 10, 30, 50]] if lit else [[10, 10, 90, 160]] for lit in bright]  # somebody small where it is bright
+        return torch.full((len(pictures), 1), 2.0), zoom * torch.tensor(boxes, dtype=torch.float32)
+
+    pictures = [np.full((512, 512, 3), value, np.uint8) for value in (0, 200, 0)]
+    detector = CentreNetDetector(network, [512, 768], 0.3, 0.5)
+    for together, alone in zip(detector(pictures), [detector([picture])[0] for picture in pictures], strict=True):
+        np.testing.assert_array_equal(together.boxes, alone.boxes)
+        np.testing.assert_array_equal(together.scores, alone.scores)
+
+
 def test_small_parts_of_a_better_box_are_nobody():
     boxes = np.array([[0, 0, 100, 200], [20, 50, 40, 70], [20, 50, 60, 90], [90, 50, 110, 70], [300, 0, 400, 200], [320, 50, 340, 70]], np.float32)
     found = CentreNetDetector(one_box, [512], 0.3, 0.5)._suppress(boxes, np.array([0.9, 0.5, 0.4, 0.4, 0.6, 0.7], np.float32))
