@@ -26,7 +26,7 @@ def runnable(network, device, half=False, mean=MEAN, std=STD):
 
 
 class OnDevice:
-    """A network run by torch."""
+    """A network run by torch. The answers of `runnable`."""
 
     def __init__(self, network, device, half, mean, std):
         self.kind = torch.float16 if half else torch.float32
@@ -39,7 +39,7 @@ class OnDevice:
 
 
 class OnProcessor:
-    """A network compiled for this processor, on as many threads as torch has. Threads may share it."""
+    """A network compiled for this processor, on as many threads as torch has; several threads may ask it. The answers of `runnable`."""
 
     def __init__(self, network, half, mean, std):
         model = _prepared(_converted(network, torch.zeros(2, 3, 64, 64)), mean, std)
