@@ -153,8 +153,9 @@ class Page:
         version, shown = (0, 0), 0
         try:
             async for _ in viewer:
-                about = {} if version[1] else {"about": self.about}
+                begun = version[1] > 0
                 version, state = await self._newer(version)
+                about = {} if begun else {"about": self.about}  # only now: a viewer may come before it is known
                 await viewer.send_str(json.dumps(state | about | {"picture": version[0] > shown}))
                 if version[0] > shown:
                     shown, jpeg = await self._picture()

@@ -28,8 +28,11 @@ def seen(jpeg):
 def test_a_viewer_gets_what_is_newest():
     async def view(page):
         async with aiohttp.ClientSession() as web, web.ws_connect(f"{page.url}ws") as viewer:
+            asking = asyncio.create_task(ask(viewer))
+            await asyncio.sleep(0.2)
+            page.about = {"joints": ["a"]}  # who comes before it is known is told, too
             page.publish(media.picture(1), {"n": 1})
-            state, jpeg = await ask(viewer)
+            state, jpeg = await asking
             assert state["about"] == {"joints": ["a"]} and state["n"] == 1 and seen(jpeg) == 1
             for n in range(2, 30):
                 page.publish(media.picture(n), {"n": n})
@@ -43,7 +46,6 @@ def test_a_viewer_gets_what_is_newest():
                 assert await answer.json() == {"n": 30}
 
     with Page() as page:
-        page.about = {"joints": ["a"]}
         asyncio.run(view(page))
 
 
