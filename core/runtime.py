@@ -1,5 +1,6 @@
 """How trained networks run: by torch on a graphics card, by OpenVINO on a processor, where torch takes up to twice as long."""
 
+import functools
 import importlib.util
 import sys
 import threading
@@ -64,13 +65,19 @@ class OnProcessor:
 
 def compile_model(model, half=False):
     """An OpenVINO model, or the path of one as text, for this processor."""
-    sys.modules.setdefault(TELEMETRY, None)
-    from openvino import Core
-
-    core = Core()
+    core = _core()
     precision = "bf16" if half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": precision}
     return core.compile_model(model, "CPU", options)
+
+
+@functools.cache
+def _core():
+    """OpenVINO's one Core: with the last of several its library would be unloaded under its threads."""
+    sys.modules.setdefault(TELEMETRY, None)
+    from openvino import Core
+
+    return Core()
 
 
 @torch.inference_mode()
@@ -83,7 +90,8 @@ def _converted(network, example):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch would rather have another of its formats, which OpenVINO reads ten times as slowly
         traced = torch.jit.trace(lambda x: network(x), example, check_trace=False)  # of a function: modules would be made anew, one by one
-        decoder = TorchScriptPythonDecoder(traced, example_input=(example,))  # in a variable: it has to live until the end of the conversion
+        # its own copy of the weights: it would let go of torch's in threads that do not hold Python's lock; in a variable, to outlive the conversion
+        decoder = TorchScriptPythonDecoder(traced, example_input=(example,), shared_memory=False)
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
 
