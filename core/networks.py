@@ -70,11 +70,11 @@ def fuse(model):
     return model.to(memory_format=torch.channels_last).requires_grad_(False)
 
 
-def to_tensor(images, device, half=False):
+def to_tensor(images, device, half=False, mean=MEAN, std=STD):
     """RGB uint8 pictures of one size (B, H, W, 3) as a normalised, channels-last float tensor (B, 3, H, W)."""
     x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
     x = x.to(torch.float16 if half else torch.float32)
-    return normalised(x)
+    return normalised(x, mean, std)
 
 
 def normalised(x, mean=MEAN, std=STD):

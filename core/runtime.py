@@ -9,9 +9,9 @@ import warnings
 import numpy as np
 import torch
 
-from core.networks import MEAN, STD, normalised
+from core.networks import MEAN, STD, to_tensor
 
-TELEMETRY = "openvino_telemetry"  # the module by which OpenVINO reports its use; None in its place, and it does not
+sys.modules.setdefault("openvino_telemetry", None)  # the module by which OpenVINO reports its use when it is imported: without it, it does not
 
 
 def runnable(network, device, half=False, mean=MEAN, std=STD):
@@ -30,13 +30,12 @@ class OnDevice:
     """A network run by torch. The answers of `runnable`."""
 
     def __init__(self, network, device, half, mean, std):
-        self.kind = torch.float16 if half else torch.float32
-        self.network, self.device, self.mean, self.std = network.to(device, self.kind), device, mean, std
+        self.network, self.device, self.half = network.to(device, torch.float16 if half else torch.float32), device, half
+        self.mean, self.std = mean, std
 
     @torch.inference_mode()
     def __call__(self, pictures):
-        x = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2)
-        return self.network(normalised(x.to(self.kind), self.mean, self.std))
+        return self.network(to_tensor(np.ascontiguousarray(pictures), self.device, self.half, self.mean, self.std))
 
 
 class OnProcessor:
@@ -74,7 +73,6 @@ def compile_model(model, half=False):
 @functools.cache
 def _core():
     """OpenVINO's one Core: with the last of several its library would be unloaded under its threads."""
-    sys.modules.setdefault(TELEMETRY, None)
     from openvino import Core
 
     return Core()
@@ -83,7 +81,6 @@ def _core():
 @torch.inference_mode()
 def _converted(network, example):
     """The OpenVINO model of a network of one input."""
-    sys.modules.setdefault(TELEMETRY, None)
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
