@@ -144,7 +144,7 @@ class Capture:
             try:
                 for packet in container.demux(stream):
                     for shown in [packet] if lazy and packet.size else _decoded(packet):
-                        yield lambda shown=shown: _picture(shown, converter)
+                        yield lambda shown=shown: _picture(shown, converter, stream.sample_aspect_ratio)
             except (av.FFmpegError, OSError) as error:
                 raise BrokenVideo(0, error.strerror or str(error)) from error
 
@@ -156,10 +156,10 @@ def _decoded(packet):
         return []
 
 
-def _picture(shown, converter):
+def _picture(shown, converter, ratio):
     """The RGB picture of a decoded frame, or of a packet that holds a whole one; None where it is damaged."""
     frame = shown if isinstance(shown, av.VideoFrame) else next(iter(_decoded(shown)), None)
-    return None if frame is None else pixels.rgb(frame, (frame.width, frame.height), converter)
+    return None if frame is None else pixels.rgb(frame, pixels.square(frame, ratio), converter)
 
 
 def _rate(value):

@@ -57,7 +57,8 @@ def probe(source):
         if first is None:
             raise InputError(f"{source}: no readable frame")
         turn = pixels.turn(first)
-        size = (first.height, first.width) if turn[0, 0] == 0 else (first.width, first.height)
+        size = pixels.square(first, stream.sample_aspect_ratio)
+        size = size[::-1] if turn[0, 0] == 0 else size
         return VideoInfo(*size, _rate(stream), _count(container, stream), pixels.degrees(turn), bool(container.streams.audio))
 
 
@@ -129,7 +130,7 @@ def shots(source, start=None, skip=0):
                     clock.begin(min(shown))
                     shown.clear()
                 time = clock(frame)
-                size = size or (frame.width, frame.height)
+                size = size or pixels.square(frame, stream.sample_aspect_ratio)
                 yield index, float(time), partial(pixels.rgb, frame, size, converter)
                 index += 1
         except _Damage as damage:

@@ -76,6 +76,15 @@ def test_weak_boxes_continue_people_and_begin_none():
     assert tracker.people.mean[0, 0, 0] == pytest.approx(120 + 3 * 29, abs=3)
 
 
+def test_whoever_was_certain_once_is_shown_in_hard_moments_and_others_are_not():
+    def seen(sure):
+        return lambda i: people(box(100 + 3 * i), scores=sure if i < 20 else 0.3)  # a jump: the detector sees little of a person in it
+
+    certain, likely = (follow(make("tracker", "steady:even=0.5"), 50, seen(sure)) for sure in (0.97, 0.8))
+    assert all(list(now) == [1] for now in certain)
+    assert list(likely[19]) == [1] and not any(likely[30:])
+
+
 def test_the_least_useful_score_follows_the_even_one():
     assert make("tracker", "steady:even=0.5").lowest == pytest.approx(0.1)
     assert make("tracker", "steady:even=0.9").lowest == pytest.approx(0.5)

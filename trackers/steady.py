@@ -3,7 +3,8 @@
 Published ideas it stands on: weak boxes only continue people (ByteTrack, Zhang et al. 2022); who is found again is filtered anew along the straight
 way since last seen, and the direction of the way counts (OC-SORT, Cao et al. 2023); boxes are widened before they are compared, more for those unseen
 for longer (C-BIoU, Yang et al. 2023); the camera's own motion is taken out (BoT-SORT, Aharon et al. 2022). Its own: scores are read as probabilities,
-and a person is shown while the running mean of theirs says that there is one. Time is in seconds, lengths in heights of the person.
+and a person is shown while the running mean of theirs says that there is one; whoever was certain once may be doubted for a while. Time is in
+seconds, lengths in heights of the person.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ from trackers._pairing import Rounds, claimed, heading, own, unlike, wider
 from trackers._rows import Rows
 
 BEGINS, STRONG, WEAK = 0.499, 0.25, 0.1  # probabilities: of a box that begins a person (`even` does), that finds one anywhere, and the least of use
-SHOWN = 0.499  # least trust
+SHOWN, CERTAIN, DOUBTED = 0.499, 0.9, 0.2  # least trust; trust of somebody certain, and from then on their least: in mid-air, upside down
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
 CLOSE = 0.2  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
 THEIRS = 0.2  # how much better a box fits somebody just seen, whose best it is, before nobody else may have it
@@ -52,9 +53,10 @@ class Steady:
         self.time, self.numbers, self.dropped = None, 0, 0
         count, flag = np.zeros(0, np.int64), np.zeros(0, bool)
         # `seen` (cx, cy, w, h) was measured last, `then` and `then_spread` are the state after it; `away` s and `misses` looks ago;
-        # `boxes` counts the measurements; a number is given when a person is shown first; `fresh` are the looks in this frame, NaN where covered
+        # `boxes` counts the measurements; `best` is the highest trust so far; a number is given when a person is shown first; `fresh` are the
+        # looks in this frame, NaN where covered
         self.people = Rows(ids=count, mean=(0, 4, 2), spread=(0, 4, 3), then=(0, 4, 2), then_spread=(0, 4, 3), seen=(0, 4), away=(0,), misses=count,
-                           boxes=count, scores=(0,), trust=(0,), shown=flag, looks=(0, 0), fresh=(0, 0))
+                           boxes=count, scores=(0,), trust=(0,), best=(0,), shown=flag, looks=(0, 0), fresh=(0, 0))
 
     def update(self, time, detections, image=None):
         """The people seen in this frame whom it trusts, as Tracks: the filtered boxes, each with the score of its latest detection.
@@ -97,7 +99,8 @@ class Steady:
         new = np.flatnonzero(new)
         if len(new):
             self._begin(measured[new], belief[new], detections.scores[new], features[new])
-        people.shown = (people.misses == 0) & (people.trust >= SHOWN)
+        people.best = np.maximum(people.best, people.trust)
+        people.shown = (people.misses == 0) & (people.trust >= np.where(people.best >= CERTAIN, DOUBTED, SHOWN))
         first = np.flatnonzero(people.shown & (people.ids == 0))
         people.ids[first] = self.numbers + 1 + np.arange(len(first))
         self.numbers += len(first)
@@ -178,7 +181,7 @@ class Steady:
         mean = np.stack([measured, still], -1)
         spread = np.stack([error, still, (FIRST * measured[:, 3:]) ** 2], -1)
         self.people.add(ids=0, mean=mean, spread=spread, then=mean, then_spread=spread, seen=measured, away=0.0, misses=0, boxes=1, scores=scores,
-                        trust=belief, shown=False, looks=looks, fresh=np.nan)
+                        trust=belief, best=belief, shown=False, looks=looks, fresh=np.nan)
 
     def _looks(self, shown):
         """How people look in this frame (N, D), NaN for those who are covered, None where nobody's looks are known."""
