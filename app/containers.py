@@ -14,7 +14,9 @@ from app.clock import Clock, adrift, begin
 from core.errors import BrokenVideo, InputError
 from core.records import VideoInfo
 
-SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".gif", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv"}
+SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".gif", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv",
+            ".mxf", ".vob", ".dv", ".asf", ".f4v", ".divx", ".m2v", ".mjpeg", ".mjpg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".apng",
+            ".nut", ".3g2"}
 # Codecs of which every packet is one shown frame, in containers that give every packet its time: there frames can be counted without decoding.
 COUNTABLE = {"h264", "hevc", "vp9", "av1", "libdav1d", "mjpeg", "prores"}
 REORDERED = 16  # no codec shows a frame more than this many places away from where it is stored

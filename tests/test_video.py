@@ -24,6 +24,9 @@ KINDS = {
     "mpeg4.avi": {},
     "h264.ts": {"options": {"g": "12"}},
     "plain.gif": {"fps": 10},
+    "broadcast.mxf": {"codec": "mpeg2video", "fps": 25},
+    "bare.h264": {"codec": "libx264", "fps": 25},
+    "bare.mjpeg": {"codec": "mjpeg", "pix_fmt": "yuvj420p", "fps": 25},
 }
 COUNT = 40
 
