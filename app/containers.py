@@ -61,7 +61,7 @@ def probe(source):
         turn = pixels.turn(first)
         size = pixels.square(first, stream.sample_aspect_ratio)
         size = size[::-1] if turn[0, 0] == 0 else size
-        return VideoInfo(*size, _rate(stream), _count(container, stream), pixels.degrees(turn), bool(container.streams.audio))
+        return VideoInfo(*size, _rate(stream), _count(container, stream), pixels.degrees(turn), bool(_sounds(container)))
 
 
 def endless(source):
@@ -96,13 +96,22 @@ def _length(container, stream):
     return (Fraction(container.duration, av.time_base) - start, not container.streams.audio) if container.duration else None
 
 
+def _sounds(container):
+    """The numbers among its sounds of those that can be decoded: phones add spatial ones of their own make."""
+    return [number for number, stream in enumerate(container.streams.audio) if stream.codec_context is not None]
+
+
 def sound_of(source):
-    """(codec, seconds) of a source's first sound: its codec's name and when the container begins on the clock of its frames. None without sound."""
+    """(number, codec, seconds) of a source's first sound: which of its sounds, its codec's name and when the container begins on the clock of its
+    frames. None without sound that can be decoded.
+    """
     try:
         with av.open(_address(source)) as container:
-            if not container.streams.audio or not container.streams.video:
+            numbers = _sounds(container)
+            if not numbers or not container.streams.video:
                 return None
-            return container.streams.audio[0].codec_context.name, 0.0 if adrift(container) else float(begin(container))
+            codec = container.streams.audio[numbers[0]].codec_context.name
+            return numbers[0], codec, 0.0 if adrift(container) else float(begin(container))
     except (av.FFmpegError, OSError):
         return None
 

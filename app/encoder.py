@@ -125,7 +125,7 @@ def finish(partial, target, frames, first, end, last, ticks, sound=None):
     """Copy the whole `partial` to `target` with its index in front, the last picture's duration right and the sound beside it.
 
     frames: their number; first: ticks of the first picture; end: seconds of the end; last: ticks that the last picture is shown.
-    sound: (path, seconds from its beginning to the output's, its codec or None = code it anew) or None. Raises WriteError.
+    sound: (path, which of its sounds, seconds from its beginning to the output's, its codec or None = code it anew) or None. Raises WriteError.
     """
     suffix = target.suffix.lower()
     if suffix == ".gif":
@@ -135,9 +135,9 @@ def finish(partial, target, frames, first, end, last, ticks, sound=None):
     if suffix == ".mp4":
         options |= {"movflags": "+faststart", "video_track_timescale": ticks}
     if sound:
-        path, begin, codec = sound
+        path, number, begin, codec = sound
         cut = {"ss": f"{begin:.6f}"} if begin > 0 else {"itsoffset": f"{-begin:.6f}"}
-        streams.append(ffmpeg.input(_address(path), t=f"{end - max(0, -begin):.6f}", **cut)["a:0"])
+        streams.append(ffmpeg.input(_address(path), t=f"{end - max(0, -begin):.6f}", **cut)[f"a:{number}"])
         options |= {"acodec": "copy"} if codec in COPIED_SOUND[suffix] and begin <= 0 else NEW_SOUND[suffix]
     return _run(streams, target, options)
 

@@ -150,8 +150,8 @@ class _Video:
         whole = self.partial.with_name(f"{self.target.stem}.whole.partial{self.target.suffix}")
         sound = containers.sound_of(self.audio_from) if self.audio_from is not None and not self.gif else None
         if sound:
-            codec, begins = sound
-            sound = (self.audio_from, self.origin - begins, None if broken else codec)
+            number, codec, begins = sound
+            sound = (self.audio_from, number, self.origin - begins, None if broken else codec)
         finish = partial(encoder.finish, self.partial, whole, self.count, self.first, end, last, self.ticks)
         try:
             finish(sound)

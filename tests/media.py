@@ -95,6 +95,23 @@ def clicks(path):
         return found
 
 
+def spatial(path, source, known):
+    """Write the video of `source` with a sound of a codec that nobody knows, and after it `known` times its own, as phones do; return the path."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        streams = [new.add_stream_from_template(stream) for stream in [*old.streams.video, *[old.streams.audio[0]] * (1 + known)]]
+        for packet in old.demux():
+            for stream in [] if packet.dts is None else streams[:1] if packet.stream.type == "video" else streams[1:]:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.duration, copy.time_base, copy.stream = packet.pts, packet.dts, packet.duration, packet.time_base, stream
+                copy.is_keyframe = packet.is_keyframe
+                new.mux(copy)
+    data = Path(path).read_bytes()
+    for own, strange in ((b"mp4a", b"apac"), (b"esds", b"dapa")):
+        data = data.replace(own, strange, 1)
+    Path(path).write_bytes(data)
+    return str(path)
+
+
 def folder(path, count=10, size=(96, 64), suffix=".png", first=0, digits=0):
     """Write `count` numbered pictures into the folder `path`, made when missing, and return it as str."""
     Path(path).mkdir(parents=True, exist_ok=True)

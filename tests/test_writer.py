@@ -182,6 +182,16 @@ def test_no_sound_to_take_over(tmp_path):
             assert not container.streams.audio
 
 
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_sound_of_unknown_make_is_passed_over(tmp_path, known):
+    made = media.spatial(tmp_path / "phone.mp4", media.video(tmp_path / "a.mp4", 60, sound=2), known)
+    assert video.probe(made).has_audio == bool(known)
+    write(tmp_path / "b.mp4", [0, 1.5], audio_from=made)
+    with av.open(tmp_path / "b.mp4") as container:
+        assert len(container.streams.audio) == known
+    assert not known or media.clicks(tmp_path / "b.mp4") == pytest.approx([0, 1], abs=0.03)
+
+
 def test_sound_that_cannot_be_decoded_does_not_cost_the_picture(tmp_path, monkeypatch):
     source = media.video(tmp_path / "a.mp4", 30, sound=1)
     monkeypatch.setitem(encoder.NEW_SOUND, ".webm", {"acodec": "nonesuch"})
