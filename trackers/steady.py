@@ -18,8 +18,8 @@ from trackers._kalman import correct, predict
 from trackers._pairing import Rounds, claimed, heading, own, unlike, wider
 from trackers._rows import Rows
 
-BEGINS, STRONG, WEAK = 0.499, 0.25, 0.1  # probabilities: of a box that begins a person (`even` does), that finds one anywhere, and the least of use
-SHOWN, CERTAIN, DOUBTED = 0.499, 0.9, 0.2  # least trust; trust of somebody certain, and from then on their least: in mid-air, upside down
+BEGINS, STRONG, WEAK = 0.57, 0.25, 0.1  # probabilities: of a box that begins a person, that finds one anywhere, and the least of use
+SHOWN, CERTAIN, DOUBTED = 0.55, 0.9, 0.2  # least trust; trust of somebody certain, and from then on their least: in mid-air, upside down
 NEAR, FAR, SURE = (0.1, 0.35), (0.4, 0.25), (0.0, 0.5)  # widening and least overlap: for those just seen, for the others, for weak boxes
 CLOSE = 0.2  # overlap with the box of somebody from which on a box is taken for a second one of theirs, and begins nobody
 THEIRS = 0.2  # how much better a box fits somebody just seen, whose best it is, before nobody else may have it
@@ -34,7 +34,7 @@ CLEARLY, NEIGHBOUR = 0.15, 0.2  # how much more a box looks like somebody it ove
 ALIKE, REACH = 0.65, (0.5, 1.0)  # least likeness that finds somebody without overlap, and how far: heights, and heights a second
 
 
-def build(even=0.9, memory=2.0, recall=8.0, camera=True, embedder=None):
+def build(even=0.87, memory=2.0, recall=8.0, camera=True, embedder=None):
     """A tracker for one video.
 
     `even` is the score at which a box is as likely somebody as nobody: 0.5 for a detector whose scores are probabilities, more for one that is too
