@@ -55,23 +55,21 @@ def rgb(frame, size, converter):
     Transparency is laid on white, untagged HD is taken for BT.709, HDR (HLG, PQ) is brought to BT.709 and ordinary brightness, the torn lines of
     interlaced frames are mended. One `converter` (VideoReformatter) serves a whole video: making it costs as much as using it.
     """
+    image = _stored(frame, size, converter)
+    if image.shape[2] == 4:
+        image = _on_white(image)
+    return np.ascontiguousarray(_upright(_dimmed(image, frame), turn(frame)))
+
+
+def _stored(frame, size, converter):
+    """RGB, with transparency where there is one, of a frame as it is stored, at `size`."""
     untagged = frame.colorspace not in TAGGED
     options = {"src_colorspace": Colorspace.ITU709} if untagged and max(size) >= 1280 else {}
-    clear = any(part.is_alpha for part in frame.format.components)
-    form = "rgba" if clear else "rgb24"
-    if frame.interlaced_frame:  # lines must not be mixed before they are mended
-        image = _mended(converter.reformat(frame, format=form, threads=1, **options).to_ndarray())
-        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) if image.shape[1::-1] != tuple(size) else image
-    else:
-        image = converter.reformat(frame, *size, form, threads=1, **options).to_ndarray()
-    if clear:
-        image = _on_white(image)
-    table = _ordinary(frame.color_trc)
-    if table is not None:
-        image = cv2.LUT(image, table)
-        if frame.color_primaries == ColorPrimaries.BT2020:  # on coded values: the same as on light where colours are not strong
-            image = cv2.transform(image, TO_BT709)
-    return np.ascontiguousarray(_upright(image, turn(frame)))
+    options |= {"format": "rgba" if any(part.is_alpha for part in frame.format.components) else "rgb24", "threads": 1}
+    if not frame.interlaced_frame:
+        return converter.reformat(frame, *size, **options).to_ndarray()
+    image = _mended(converter.reformat(frame, **options).to_ndarray())  # before scaling mixes the lines
+    return image if image.shape[1::-1] == tuple(size) else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _on_white(image):
@@ -91,6 +89,17 @@ def _mended(image):
     mended = image.copy()
     mended[1:-1:2] = np.where(torn[..., None], cv2.addWeighted(above, 0.5, below, 0.5, 0), between)
     return mended
+
+
+def _dimmed(image, frame):
+    """The picture of an HDR frame for an ordinary screen; others as they are."""
+    table = _ordinary(frame.color_trc)
+    if table is None:
+        return image
+    image = cv2.LUT(image, table)
+    if frame.color_primaries != ColorPrimaries.BT2020:
+        return image
+    return cv2.transform(image, TO_BT709)  # on coded values: the same as on light where colours are not strong
 
 
 @functools.cache
