@@ -18,18 +18,19 @@ ROWS = ("frames", "times", "boxes", "points", "scores", "joints3d", "root", "obs
 def drop_doubles(tracks, skeleton):
     """The tracks without the frames in which they double a track of which more was seen: one whose pose is theirs for half of their common time.
 
-    Left and right may differ: that is no other person.
-    What is left of a track before and after may then be joined; a track of which nothing is left is dropped.
+    Left and right may differ: that is no other person. What is left of a track before and after may then be joined; a track of which nothing is left
+    is dropped, and so is one that has now this one's pose and now that one's for half of what is left: a box that goes from person to person.
     """
     kept = []
     for track in sorted(tracks, key=lambda track: -track.scores.sum()):
-        alone = np.ones(len(track), bool)
+        alone, double = np.ones(len(track), bool), np.zeros(len(track), bool)
         for other in kept:
             if other.frames[0] <= track.frames[-1] and track.frames[0] <= other.frames[-1]:
                 common, same = _same_pose(track, other, list(skeleton.mirror))
+                double[common[same]] = True
                 if len(common) and same.mean() >= DOUBLED:
                     alone[common] = False
-        if alone.any():
+        if alone.any() and double[alone].mean() < DOUBLED:
             kept.append(track if alone.all() else part_of(track, alone))
     return kept
 

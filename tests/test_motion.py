@@ -177,6 +177,19 @@ def test_a_second_track_on_the_same_person_and_a_track_of_nobody_are_dropped():
     assert list(assemble(seen, INFO)) == [1, 3]
 
 
+def test_a_box_that_goes_from_person_to_person_is_nobody():
+    def at(frame):
+        places = [100, 250, 400]
+        people = {number: person(x) for number, x in enumerate(places, 1)}
+        if frame % 10 < 8:  # mostly on one of the three, now and then between them
+            people[4] = person(places[frame // 34] if frame % 10 < 5 else 175 + 150 * (frame // 50))
+        return people
+
+    tracks = assemble([observe(i, at(i)) for i in range(100)], INFO)
+    assert sorted(tracks) == [1, 2, 3]
+    assert all(len(track) == 100 for track in tracks.values())
+
+
 def test_a_new_track_that_begins_before_the_old_one_ends_continues_it():
     seen = [observe(i, ({1: walk(i)} if i < 30 else {}) | ({2: walk(i)} if i >= 24 else {})) for i in range(50)]
     tracks = assemble(seen, INFO)
