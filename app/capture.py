@@ -140,11 +140,11 @@ class Capture:
         stream.thread_type = "SLICE"  # decoding on several frames at once would hold each back
         with container:
             self.rate = _rate(stream.average_rate or stream.guessed_rate)
-            converter, lazy = VideoReformatter(), stream.codec_context.name in INTRA
+            converter, lazy, ratio = VideoReformatter(), stream.codec_context.name in INTRA, stream.sample_aspect_ratio
             try:
                 for packet in container.demux(stream):
                     for shown in [packet] if lazy and packet.size else _decoded(packet):
-                        yield lambda shown=shown: _picture(shown, converter, stream.sample_aspect_ratio)
+                        yield lambda shown=shown: _picture(shown, converter, ratio)
             except (av.FFmpegError, OSError) as error:
                 raise BrokenVideo(0, error.strerror or str(error)) from error
 

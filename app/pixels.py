@@ -69,7 +69,7 @@ def _stored(frame, size, converter):
     if not frame.interlaced_frame:
         return converter.reformat(frame, *size, **options).to_ndarray()
     image = _mended(converter.reformat(frame, **options).to_ndarray())  # before scaling mixes the lines
-    return image if image.shape[1::-1] == tuple(size) else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _on_white(image):
