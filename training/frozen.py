@@ -5,17 +5,21 @@ import copy
 import torch
 from torch.func import functional_call
 
+from core.errors import InputError
 from core.networks import fuse, normalised_convolutions
+from training.mixed import mixed
 
 
 class Frozen:
     """The training form of a model whose normalisations keep their statistics: calls compute what `model.eval()` does, with gradients.
 
     The weights are `model`'s own, normalisation's gain and offset among them. Layers that need no gradient at the start cost a forward pass only.
+    With `half` the convolutions compute in bfloat16.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, half=False):
         self.fused = fuse(copy.deepcopy(model))
+        self.fused = mixed(self.fused) if half else self.fused
         self.pairs = {name: (module._modules[first], module._modules[second]) for name, module, first, second in normalised_convolutions(model)}
         names = {name for name, _ in self.fused.named_parameters() if name.rpartition(".")[0] not in self.pairs}
         self.others = {name: value for name, value in model.named_parameters() if name in names}
@@ -33,9 +37,14 @@ class Frozen:
         return found
 
 
-def freeze(model, trunk, layers):
-    """What to call in training for `model`, of which the first `layers` of `trunk` and the statistics of normalisation stay; 0: itself."""
+def freeze(model, trunk, layers, half=False):
+    """What to call in training for `model`, of which the first `layers` of `trunk` and the statistics of normalisation stay; 0: itself.
+
+    Raises InputError where `half` is wanted without frozen layers.
+    """
+    if half and not layers:
+        raise InputError("--half is for the frozen form of training: it needs --frozen")
     if not layers:
         return model
     trunk[:layers].requires_grad_(False)
-    return Frozen(model)
+    return Frozen(model, half)

@@ -143,6 +143,7 @@ def arguments(argv):
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--start", help="weights file of an earlier run to go on from")
     parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay, and so do normalisation's statistics")
+    parser.add_argument("--half", action="store_true", help="with --frozen: convolutions in bfloat16, nearly twice as fast on a CPU that has it")
     parser.add_argument("--strength", type=float, default=1.0, help="of the augmentation, 0..1")
     parser.add_argument("--output", help="weights file, written as the run goes on")
     parser.add_argument("--sizes", default="96x128:0.6,128x160:0.4", help="crop sizes and their shares of the budget")
@@ -178,7 +179,7 @@ def train(options):
     some = lessons.batch(SOME, size_at(0, plan), looks.Draw(options.seed, device))[0] if options.start else None
     model = build_model(options.init, options.start, some).to(device)
     together([model], share)
-    forward = freeze(model, model.unet.trunk, options.frozen)
+    forward = freeze(model, model.unet.trunk, options.frozen, options.half)
     run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
     while not run.done:
         size, strength = size_at(run.progress(), plan), options.strength * (1 - MILDER * run.progress())
