@@ -10,7 +10,7 @@ from torch import nn
 
 import weights as files
 from core.errors import InputError
-from core.geometry import apply_affine, area, clip_boxes, coverage, invert_affine, iou, letterbox_matrix, nms, warp
+from core.geometry import apply_affine, area, clip_boxes, coverage, invert_affine, iou, letterbox_matrix, nms, soft_nms, warp
 from core.networks import MobileUNet, block, fuse, pick_device
 from core.records import Detections
 from core.runtime import runnable
@@ -22,6 +22,7 @@ APART, AGREED = 0.6, 0.8  # IoU up to which a box has no say in that of another,
 GRAIN = 1 / 16  # px of a box: what a network says of a picture differs in its last digits from batch to batch, what comes after must not
 SCALES = {"mobile": (1, 1.25, 1.5, 0.5), "dla34": (1,)}  # by arch
 SHORT, TALL = 50, 240  # px in the first look below and above which people are seen better in another
+NEIGHBOURS, FADE = 0.25, 0.1  # IoU that two people may have, and how soon a box that shares more with a better one counts less
 SURE = 0.3  # score of such a person that makes it worth the time
 INSIDE, PART = 0.8, 0.03  # share of a box in a better one, and of the other's area, from which and up to which it is a part
 
@@ -54,14 +55,15 @@ def cells(height, width, stride, device):
     return (torch.stack([x, y], -1).reshape(-1, 2) + 0.5) * stride
 
 
-def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.5, scales=None, flip=False, keep_res=False, device="auto", half=False):
+def build(weights=None, arch="mobile", size=512, threshold=0.35, overlap=0.65, scales=None, flip=False, keep_res=False, device="auto", half=False):
     """The bundled detector (arch=mobile), or the official CenterNet of a `ctdet_coco_dla` checkpoint (arch=dla34, MIT, COCO 2017).
 
     Pictures are scaled to `size` px on the longer side, times the first of `scales`; those with small people are seen at larger scales, too, those
     with tall people at smaller ones, and each look answers for the heights that it sees best (as SNIP: Singh and Davis, CVPR 2018). The official one
-    sees every picture at all scales. Boxes scored below `threshold` are dropped, and those that share more than `overlap` (IoU) with a better one;
-    the official one has its own way with overlaps, and two options more: `flip` looks at the mirror image, too, `keep_res` takes pictures in their
-    own size. Raises InputError for an option that cannot be, and for weights that cannot be had or do not fit.
+    sees every picture at all scales. Boxes that share more than `overlap` (IoU) with a better one are dropped, those that share less count less,
+    and those scored below `threshold` then are dropped; the official one has its own way with overlaps, and two options more: `flip` looks at the
+    mirror image, too, `keep_res` takes pictures in their own size. Raises InputError for an option that cannot be, and for weights that cannot be
+    had or do not fit.
     """
     if arch not in WEIGHTS:
         raise InputError(f"centernet: no arch '{arch}'; there are: {', '.join(WEIGHTS)}")
@@ -130,10 +132,12 @@ class CentreNetDetector:
     def _suppress(self, boxes, scores):
         """The people among overlapping boxes, best first, without parts of them: small boxes inside a better one are arms and stripes of a wall."""
         rows = nms(boxes, scores, self.overlap)
-        best = boxes[rows]
+        ranked, left = soft_nms(boxes[rows], scores[rows], NEIGHBOURS, FADE)
+        rows, best = rows[ranked], boxes[rows[ranked]]
         parts = np.tri(len(best), k=-1, dtype=bool) & (coverage(best, best) > INSIDE) & (area(best)[:, None] < PART * area(best))
-        whole = rows[~parts.any(1)]
-        return Detections(np.round(voted(boxes, scores, whole) / GRAIN).astype(np.float32) * np.float32(GRAIN), scores[whole])
+        people = ~parts.any(1) & (left >= self.threshold)
+        found = voted(boxes, scores, rows[people])
+        return Detections(np.round(found / GRAIN).astype(np.float32) * np.float32(GRAIN), left[people].astype(np.float32))
 
 
 def voted(boxes, scores, rows):

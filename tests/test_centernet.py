@@ -94,6 +94,15 @@ def test_small_parts_of_a_better_box_are_nobody():
     assert len(CentreNetDetector(one_box, [512], 0.3, 0.5)._suppress(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))) == 0
 
 
+def test_a_box_between_two_people_counts_less_than_theirs():
+    boxes = np.array([[0, 0, 60, 200], [70, 0, 130, 200], [25, 0, 95, 200]], np.float32)
+    found = CentreNetDetector(one_box, [512], 0.3, 0.65)._suppress(boxes, np.array([0.9, 0.8, 0.7], np.float32))
+    np.testing.assert_array_equal(found.boxes, boxes)
+    assert found.scores[:2].tolist() == pytest.approx([0.9, 0.8]) and 0.4 < found.scores[2] < 0.69
+    twice = CentreNetDetector(one_box, [512], 0.3, 0.65)._suppress(boxes[[0, 0]] + [[0, 0, 0, 0], [10, 0, 10, 0]], np.array([0.9, 0.35], np.float32))
+    assert twice.scores.tolist() == pytest.approx([0.9]), "what is left of the second is below the threshold"
+
+
 def test_a_batch_of_many_sizes_gives_what_each_picture_gives_alone(untrained):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (*size, 3), np.uint8) for size in [(90, 160), (160, 90), (90, 160)]]

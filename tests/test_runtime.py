@@ -13,6 +13,7 @@ from torchvision.ops import nms
 
 from core import geometry, mobilenet, runtime
 from core.networks import MEAN, STD, fuse, to_tensor
+from detectors._ctdet import soft_nms
 from detectors.centernet import CentreNet
 from poses.body21 import PoseNet
 from trackers._embednet import EmbedNet
@@ -133,3 +134,21 @@ def test_suppression_keeps_what_torchvisions_keeps(count):
     scores = rng.choice(np.linspace(0.1, 0.9, 12), count).astype(np.float32)  # many are alike
     kept = geometry.nms(boxes, scores, 0.5)
     assert kept.tolist() == nms(torch.from_numpy(boxes), torch.from_numpy(scores), 0.5).tolist()
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_soft_suppression_without_a_margin_is_the_published_one(count):
+    rng = np.random.default_rng(count)
+    corner = rng.uniform(0, 1e5, (count, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(5e3, 6e4, (count, 2))], 1)  # so large that a pixel more or less is nothing
+    scores = rng.uniform(0.2, 0.9, count)
+    rows, left = geometry.soft_nms(boxes, scores, 0.0, 0.5)
+    published = soft_nms(np.column_stack([boxes, scores]), sigma=0.5, least=0)
+    np.testing.assert_allclose(np.column_stack([boxes[rows], left]).reshape(-1, 5), published, rtol=1e-3)
+
+
+def test_soft_suppression_spares_neighbours():
+    boxes = np.array([[0, 0, 10, 10], [6, 0, 16, 10], [2, 0, 12, 10]], np.float32)  # IoU with the first: 1/4, 2/3
+    rows, left = geometry.soft_nms(boxes, np.array([0.9, 0.8, 0.85], np.float32), 0.25, 0.1)
+    assert rows.tolist() == [0, 1, 2] and left[:2] == pytest.approx([0.9, 0.8])
+    assert left[2] == pytest.approx(0.85 * np.exp(-((2 / 3 - 0.25) ** 2) / 0.1) * np.exp(-((3 / 7 - 0.25) ** 2) / 0.1))

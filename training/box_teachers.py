@@ -20,7 +20,7 @@ class _Network:
         self.network, self.device = graphs.load(path).to(device), device
 
     def __call__(self, images):
-        """The people of each RGB picture at the network's own size, scores from 0.01."""
+        """The people of each RGB picture at the network's own size, scores from 0.001."""
         return [self._people(image) for image in images]
 
     def _people(self, image):
@@ -28,7 +28,7 @@ class _Network:
         matrix = letterbox_matrix(width, height, (self.size, self.size))
         x = torch.from_numpy(warp(image, matrix, (self.size, self.size), border=BORDER)).to(self.device)
         found = self.dense(x.permute(2, 0, 1)[None].float())[0]
-        found = found[found[:, 0] > 0.01]
+        found = found[found[:, 0] > 0.001]
         found = found[nms(found[:, 1:], found[:, 0], 0.5)].cpu().numpy()
         return Detections(clip_boxes(found[:, 1:] / matrix[0, 0], width, height), found[:, 0])
 

@@ -88,4 +88,4 @@ def _detector(options, size):
     if options.weights in TEACHERS:
         file, build = TEACHERS[options.weights]
         return build(options.teachers / file)
-    return centernet.build(options.weights, threshold=0.01, **({"size": size} if size else {}))
+    return centernet.build(options.weights, threshold=0.001, **({"size": size} if size else {}))
