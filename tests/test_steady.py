@@ -193,7 +193,7 @@ def test_the_filter_of_all_people_is_that_of_filterpy():
     mean, spread = tracker.people.mean, tracker.people.spread
     filters = [_reference(box) for box in boxes]
     for _ in range(6):
-        step, measured = rng.uniform(0.02, 0.2), boxes + rng.normal(0, 3, (3, 4))
+        step, measured, belief = rng.uniform(0.02, 0.2), boxes + rng.normal(0, 3, (3, 4)), np.array([1.0, 0.8, 0.1])
         for reference, state in zip(filters, mean, strict=True):
             keep = np.exp(-step / steady.GLIDE)
             reference.F = np.block([[np.eye(4), np.diag(steady.GLIDE * (1 - keep))], [np.zeros((4, 4)), np.diag(keep)]])
@@ -201,9 +201,9 @@ def test_the_filter_of_all_people_is_that_of_filterpy():
             reference.Q = np.diag(np.concatenate([np.zeros(4), push**2 * step]))
             reference.predict()
         mean, spread = steady._predict(mean, spread, step)
-        mean, spread = correct(mean, spread, measured, steady._error(measured))
-        for reference, state, trust, row in zip(filters, mean, spread, measured, strict=True):
-            reference.update(row, R=np.eye(4) * (steady.ERROR * row[3]) ** 2)
+        mean, spread = correct(mean, spread, measured, steady._error(measured, belief))
+        for reference, state, trust, row, sure in zip(filters, mean, spread, measured, belief, strict=True):
+            reference.update(row, R=np.eye(4) * (steady.ERROR * (1 + steady.UNSURE * (1 - sure)) * row[3]) ** 2)
             np.testing.assert_allclose(reference.x[:, 0], state.T.ravel(), rtol=1e-9, atol=1e-9)
             np.testing.assert_allclose(np.diag(reference.P), trust[:, [0, 2]].T.ravel(), rtol=1e-9)
             np.testing.assert_allclose(np.diag(reference.P, 4), trust[:, 1], rtol=1e-9)

@@ -2,9 +2,9 @@
 
 Published ideas it stands on: weak boxes only continue people (ByteTrack, Zhang et al. 2022); who is found again is filtered anew along the straight
 way since last seen, and the direction of the way counts (OC-SORT, Cao et al. 2023); boxes are widened before they are compared, more for those unseen
-for longer (C-BIoU, Yang et al. 2023); the camera's own motion is taken out (BoT-SORT, Aharon et al. 2022). Its own: scores are read as probabilities,
-and a person is shown while the running mean of theirs says that there is one; whoever was certain once may be doubted for a while. Time is in
-seconds, lengths in heights of the person.
+for longer (C-BIoU, Yang et al. 2023); the camera's own motion is taken out (BoT-SORT, Aharon et al. 2022); unsure boxes count less in the filter
+(GIAOTracker, Du et al. 2021). Its own: scores are read as probabilities, and a person is shown while the running mean of theirs says that there is
+one; whoever was certain once may be doubted for a while. Time is in seconds, lengths in heights of the person.
 """
 
 import numpy as np
@@ -25,7 +25,8 @@ CLOSE = 0.2  # overlap with the box of somebody from which on a box is taken for
 THEIRS = 0.2  # how much better a box fits somebody just seen, whose best it is, before nobody else may have it
 HEED = 0.2  # weight of the direction beside the overlap
 FAST, WENT = 0.3, 0.1  # heights a second, heights: from where on the direction counts in full
-ERROR, PUSH, SWELL = 0.05, 0.35, 0.2  # of a box; change of the velocity and of the growth in a second
+ERROR, UNSURE = 0.03, 3.0  # of a box that is surely somebody, and how many times that more of one that surely is not
+PUSH, SWELL = 0.35, 0.2  # change of the velocity and of the growth in a second
 GLIDE = np.array([2.0, 2.0, 0.5, 0.5])  # s in which velocity and growth fade
 FIRST = np.array([0.5, 0.5, 0.1, 0.1])  # speed and growth of people not known yet, heights a second
 LEARNING = 0.25  # share of the newest score in the trust
@@ -88,7 +89,7 @@ class Steady:
         people.fresh = np.full_like(people.looks, np.nan)
         rows, columns, left = self._pair(detections.boxes, measured, belief, features)
         again = people.misses[rows] > 0
-        self._refilter(rows[again], measured[columns[again]])
+        self._refilter(rows[again], measured[columns[again]], belief[columns[again]])
         self._correct(rows, measured[columns], belief[columns], detections.scores[columns])
         self._learn(rows, columns, detections.boxes, features)
         people.misses += 1
@@ -136,20 +137,20 @@ class Steady:
         grown = np.abs(np.log(measured[None, :, 3] / people.seen[:, 3:]))
         return (gone <= REACH[0] + REACH[1] * people.away[:, None]) & (grown <= 0.5)
 
-    def _refilter(self, rows, measured):
+    def _refilter(self, rows, measured, belief):
         """Put people found again, before the new box counts, where they would be had they been seen on the straight way to it."""
         people = self.people
-        for row, box in zip(rows, measured, strict=True):
+        for row, box, sure in zip(rows, measured, belief, strict=True):
             steps = int(people.misses[row]) + 1
             mean, spread, step = people.then[[row]], people.then_spread[[row]], people.away[row] / steps
             for i in range(1, steps):
                 between = people.seen[[row]] + (box - people.seen[[row]]) * i / steps
-                mean, spread = correct(*_predict(mean, spread, step), between, _error(between))
+                mean, spread = correct(*_predict(mean, spread, step), between, _error(between, sure))
             people.mean[[row]], people.spread[[row]] = _predict(mean, spread, step)
 
     def _correct(self, rows, measured, belief, scores):
         people = self.people
-        mean, spread = correct(people.mean[rows], people.spread[rows], measured, _error(measured))
+        mean, spread = correct(people.mean[rows], people.spread[rows], measured, _error(measured, belief))
         people.mean[rows] = people.then[rows] = mean
         people.spread[rows] = people.then_spread[rows] = spread
         people.seen[rows], people.scores[rows] = measured, scores
@@ -177,7 +178,7 @@ class Steady:
         return features if len(features) else np.zeros((0, self.people.looks.shape[1]))
 
     def _begin(self, measured, belief, scores, looks):
-        still, error = np.zeros_like(measured), _error(measured)
+        still, error = np.zeros_like(measured), _error(measured, belief)
         mean = np.stack([measured, still], -1)
         spread = np.stack([error, still, (FIRST * measured[:, 3:]) ** 2], -1)
         self.people.add(ids=0, mean=mean, spread=spread, then=mean, then_spread=spread, seen=measured, away=0.0, misses=0, boxes=1, scores=scores,
@@ -199,9 +200,9 @@ def _predict(mean, spread, step):
     return mean, spread
 
 
-def _error(measured):
-    """Variances (N, 4) of measured (cx, cy, w, h)."""
-    return np.repeat((ERROR * measured[:, 3:]) ** 2, 4, 1)
+def _error(measured, belief):
+    """Variances (N, 4) of measured (cx, cy, w, h) whose boxes are somebody with probabilities `belief`."""
+    return np.repeat((ERROR * (1 + UNSURE * (1 - belief)) * measured[:, 3]) ** 2, 4).reshape(-1, 4)
 
 
 def _logit(score):
