@@ -13,13 +13,14 @@ import numpy as np
 from app.exchange import put_right
 from app.join import drop_doubles, join_tracks
 from app.sides import settled
-from app.smooth import hampel, interpolate
+from app.smooth import excursions, hampel, interpolate
 from core.errors import InputError
 from core.geometry import area
 from core.records import Track
 
 GAP = 1.0  # s: shorter ones are filled
 GHOST = 0.2  # mean score of the joints below which a track is nobody
+LIMBS = ("elbow", "wrist", "knee", "ankle")  # these may go anywhere in no time
 FILLED = 0.5  # share of its neighbours' score that a filled-in joint gets
 
 
@@ -52,7 +53,7 @@ def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_p
     tracks = _split(rows, skeleton, looks)
     if join:
         tracks = put_right(tracks, looks)
-    tracks = drop_doubles((track for track in map(clean, tracks) if track.scores.mean() >= GHOST), skeleton)
+    tracks = drop_doubles((track for track in (clean(track, skeleton) for track in tracks) if track.scores.mean() >= GHOST), skeleton)
     if join:
         tracks = join_tracks(tracks, info.width, info.height, in_space)
     if min_seconds:
@@ -92,14 +93,17 @@ def most_visible(tracks, count):
     return {number: track for number, track in tracks.items() if number in kept}
 
 
-def clean(track):
-    """The track with outlying joints taken out, and joints that are missing for less than a second filled in from the frames around."""
+def clean(track, skeleton):
+    """The track with outlying joints taken out, and those of head and trunk that are away for a moment; what is missing for less than a second is
+    filled in from the frames around."""
     steps = np.diff(track.times)
     half = max(2, round(0.07 / np.median(steps))) if len(steps) else 2
     known = np.isfinite(track.points).all(-1) & (track.scores > 0)
     points = np.where(known[..., None], track.points, np.nan)
     size = np.linalg.norm(track.boxes[:, 2:] - track.boxes[:, :2], axis=1)
     known &= ~hampel(points, 0.02 * size, half)
+    calm = [joint for joint, name in enumerate(skeleton.joints) if not name.endswith(LIMBS)]
+    known[:, calm] &= ~excursions(track.times, np.where(known[..., None], points, np.nan)[:, calm], track.scores[:, calm], size)
     points, scores = points.copy(), np.where(known, track.scores, 0)
     for joint in np.flatnonzero(~known.all(0)):
         _fill_joint(points[:, joint], scores[:, joint], known[:, joint], track.times)

@@ -1,11 +1,14 @@
 """Filters over time on arrays whose first axis is time; missing values are NaN and stay missing.
 
-Butterworth for files (zero phase, sees the future), One-Euro for live (the past alone), Hampel for outliers.
+Butterworth for files (zero phase, sees the future), One-Euro for live (the past alone), Hampel for outliers, excursions for what is away for longer.
 """
 
 import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.signal import butter, sosfiltfilt
+
+JUMP, PACE = 0.1, 2.0  # sizes, and sizes a second, by which no head or trunk moves from one frame to the next
+BRIEF, HOME = 0.4, 0.5  # s, and share of the jumps: an excursion lasts no longer, and ends no farther from where it began
 
 
 def stretches(times, pause):
@@ -96,6 +99,35 @@ def hampel(points, floor, half=2, threshold=4.0, chunk=2048):
         distance = np.linalg.norm(points[start:stop] - middle, axis=2)
         found[start:stop] = distance > threshold * (spread + floor[start:stop, None])
     return found
+
+
+def excursions(times, points, scores, sizes):
+    """Which points (T, J, 2) are away for a moment: a jump takes them there and another one back, and their scores (T, J) are lower there.
+
+    Unlike a spike for Hampel's filter an excursion may last: a head that is taken for a face on the wall. times (T,) s, sizes (T,) of the person in
+    the unit of the points; unknown points are NaN. Returns (T, J) bool.
+    """
+    found = np.zeros(points.shape[:2], bool)
+    for joint in range(points.shape[1]):
+        rows = np.flatnonzero(np.isfinite(points[:, joint]).all(-1))
+        for first, last in _excursions(times[rows], points[rows, joint] / sizes[rows, None], scores[rows, joint]):
+            found[rows[first:last], joint] = True
+    return found
+
+
+def _excursions(times, places, scores):
+    """(first, end) of the excursions of one joint at known `places` (N, 2) in sizes."""
+    lengths = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    jumps, end = np.flatnonzero(lengths > JUMP + PACE * np.diff(times)) + 1, 0
+    for first in jumps:
+        later = jumps[(jumps > first) & (times[jumps] <= times[first - 1] + BRIEF)] if first >= end else ()
+        for last in later:
+            around = np.r_[max(0, 2 * first - last) : first, last : min(len(places), 2 * last - first)]
+            home = np.linalg.norm(places[last] - places[first - 1]) < HOME * min(lengths[first - 1], lengths[last - 1])
+            if home and scores[first:last].mean() < scores[around].mean():
+                end = last
+                yield first, last
+                break
 
 
 def nan_median(windows):

@@ -65,7 +65,7 @@ def stretch(number, frames, points, camera):
     margin = 0.04 * (corners[:, 2:] - corners[:, :2])
     boxes = np.clip(corners + np.concatenate([-margin, margin], 1), 0, (camera.width, camera.height) * 2)
     scores, unknown = 0.8 * np.isfinite(points).all(-1), np.full((*points.shape[:2], 3), np.nan)
-    return clean(Track(number, frames, frames / 25, boxes, points, scores, unknown, unknown[:, 0], np.ones(len(frames), bool)))
+    return clean(Track(number, frames, frames / 25, boxes, points, scores, unknown, unknown[:, 0], np.ones(len(frames), bool)), BODY21)
 
 
 def counted(tracks, people, camera, in_space):

@@ -149,7 +149,7 @@ def test_a_camera_that_is_not_there_is_the_users_fault(monkeypatch, capsys):
 
 def test_an_unplugged_camera_leaves_its_recording(monkeypatch, tmp_path, capsys):
     at = person(320, 240, 200)
-    monkeypatch.setattr("cv2.VideoCapture", device([at(60)], [100], fps=20.0))
+    monkeypatch.setattr("cv2.VideoCapture", device([at(60)], [240], fps=20.0))
     out, motion_file = tmp_path / "out.mp4", tmp_path / "all.npz"
     call = ["--webcam", "0", "--serve", "0", "--record", out, "--export", motion_file, "--reconnect", "0.5", "--device", "cpu"]
     assert main([str(word) for word in call]) == 1

@@ -10,7 +10,7 @@ from app.body import bone_lengths, fit_root, stature
 from app.motion import assemble
 from app.past import reconstruct_causal
 from app.reconstruct import _smoothed, reconstruct, upright
-from app.smooth import OneEuro, butterworth, hampel, interpolate, spline
+from app.smooth import OneEuro, butterworth, excursions, hampel, interpolate, spline
 from core.errors import InputError
 from core.geometry import project, rays
 from core.protocols import Lifted
@@ -295,6 +295,27 @@ def test_hampel_finds_spikes_and_leaves_motion():
     points[70:75, 1] = np.nan
     found = hampel(points, np.full(100, 3.0))
     assert np.argwhere(found).tolist() == [[0, 1], [40, 0]]
+
+
+@pytest.mark.parametrize(("begin", "end", "score", "away"), [
+    (40, 50, 0.4, True), (40, 41, 0.4, True), (40, 50, 0.95, False), (40, 60, 0.4, False), (90, 100, 0.4, False), (0, 10, 0.4, False)])
+def test_an_excursion_comes_back_soon_and_was_less_sure(begin, end, score, away):
+    times, scores = np.arange(100) / 30, np.full((100, 2), 0.8)
+    points = np.stack([30 * times, 10 * np.sin(3 * times)], -1)[:, None].repeat(2, 1)
+    points[begin:end, 1] += [60, 30]
+    scores[begin:end, 1] = score
+    points[45, 1] = np.nan
+    found = excursions(times, points, scores, np.full(100, 200.0))
+    expected = np.zeros((100, 2), bool)
+    expected[begin:end, 1] = away & np.isfinite(points[begin:end, 1]).all(-1)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_quick_somersault_is_no_excursion():
+    times, scores = np.arange(60) / 30, np.random.default_rng(0).uniform(0.3, 0.9, (60, 1))
+    turn = 2 * np.pi * 2 * times  # two turns a second
+    points = 40 * np.stack([np.cos(turn), np.sin(turn)], -1)[:, None]
+    assert not excursions(times, points, scores, np.full(60, 200.0)).any()
 
 
 def test_interpolation_holds_the_ends_and_ignores_a_neighbour_that_is_missing():
