@@ -83,7 +83,7 @@ def test_several_people_in_several_pictures_are_as_each_alone(pose, images):
     for image, boxes, people in zip(images, BOXES, together, strict=True):
         for i, box in enumerate(boxes):
             alone = pose([image], [box[None]], [CAMERA])[0]
-            np.testing.assert_allclose(people.points[i], alone.points[0], atol=1e-3)
+            np.testing.assert_allclose(people.points[i], alone.points[0], atol=5e-3)  # px; other processors add up in another order
             # 0.1 mm for people of human size; random weights place joints tens of metres apart
             np.testing.assert_allclose(people.relative[i], alone.relative[0], atol=1e-4, rtol=1e-5)
             np.testing.assert_array_equal(people.scores[i], alone.scores[0])
