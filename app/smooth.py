@@ -119,9 +119,9 @@ def _excursions(times, places, scores):
     """(first, end) of the excursions of one joint at known `places` (N, 2) in sizes."""
     lengths = np.linalg.norm(np.diff(places, axis=0), axis=1)
     jumps, end = np.flatnonzero(lengths > JUMP + PACE * np.diff(times)) + 1, 0
-    for first in jumps:
-        later = jumps[(jumps > first) & (times[jumps] <= times[first - 1] + BRIEF)] if first >= end else ()
-        for last in later:
+    soon = np.searchsorted(times[jumps], times[jumps - 1] + BRIEF, "right")
+    for i, first in enumerate(jumps):
+        for last in jumps[i + 1 : soon[i]] if first >= end else ():
             around = np.r_[max(0, 2 * first - last) : first, last : min(len(places), 2 * last - first)]
             home = np.linalg.norm(places[last] - places[first - 1]) < HOME * min(lengths[first - 1], lengths[last - 1])
             if home and scores[first:last].mean() < scores[around].mean():

@@ -42,9 +42,9 @@ def freeze(model, trunk, layers, half=False):
 
     Raises InputError where `half` is wanted without frozen layers.
     """
-    if half and not layers:
-        raise InputError("--half is for the frozen form of training: it needs --frozen")
     if not layers:
+        if half:
+            raise InputError("--half is for the frozen form of training: it needs --frozen")
         return model
     trunk[:layers].requires_grad_(False)
     return Frozen(model, half)
