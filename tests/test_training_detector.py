@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from detectors.centernet import STRIDES, CentreNet, cells
-from training import detector, looks
+from training import detector, looks, pose
 from training.box_calibration import platt
 from training.box_losses import assign, label_loss, teacher_loss
 from training.box_teachers import Council
 from training.datasets import boxes as data
-from training.datasets import unlabelled
+from training.datasets import people, unlabelled
 from training.evaluation import detector as evaluation
 from training.gallery import Gallery
 from training.tiles import IGNORE, PERSON, ROUGH, Tiles, taught
@@ -224,3 +224,17 @@ def test_whom_the_teachers_found_is_kept_for_the_same_photographs(tmp_path):
     assert asked == [2]
     assert len(unlabelled.kept(tmp_path / "found.npz", those[:1], lambda photographs: ask(photographs)[:1])) == 1 and asked == [2, 1]
     assert unlabelled.kept(None, those, ask) and asked == [2, 1, 2]
+
+
+def test_the_people_of_photographs_without_labels_are_packed_alone(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    picture, nobody = photograph(rng).jpeg, np.zeros((0, 4), np.float32)
+    data.pack(tmp_path / "photos.npz", [data.Photograph(picture, np.array([[0, 0, 9, 9.0]]), nobody),  # labelled
+                                        data.Photograph(picture, np.array([[0, 0, 9, 9.0]]), data.WHOLE),  # a sports picture with one rough box
+                                        data.Photograph(picture, nobody, data.WHOLE)])
+    monkeypatch.setattr(unlabelled, "SHORTEST", 20)
+    found = np.array([[2, 2, 30, 40], [2, 2, 30, 40], [2, 2, 8, 9.0]]), np.array([0.9, 0.4, 0.9])  # one sure and tall
+    monkeypatch.setattr(unlabelled, "boxes", lambda photographs, teachers, device: [found for _ in photographs])
+    pose.main(["--unlabelled", str(tmp_path / "photos.npz"), "--teacher", "nowhere", "--pack", str(tmp_path / "crowd.npz"), "--device", "cpu"])
+    crowd = people.load(tmp_path / "crowd.npz")
+    assert len(crowd) == 1 and people.SETS[crowd.source[0]] == "unlabelled" and not crowd.joints[..., 2].any()

@@ -14,13 +14,12 @@ import torch
 import weights
 from core.networks import normalised, pick_device
 from detectors.centernet import STRIDES, CentreNet, cells
-from training import looks
+from training import frozen, looks
 from training.box_calibration import calibrate
 from training.box_losses import label_loss, teacher_loss
 from training.box_teachers import TEACHERS, RtmdetNano
 from training.datasets import boxes as data
 from training.datasets import unlabelled
-from training.frozen import freeze
 from training.loop import Again, Batches, Run, size_at, stages
 from training.start import groups, start_trunk
 from training.synthetic import random_picture
@@ -47,8 +46,7 @@ def arguments(argv):
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=200, help="an epoch's")
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay, and so do normalisation's statistics")
-    parser.add_argument("--half", action="store_true", help="with --frozen: convolutions in bfloat16, nearly twice as fast on a CPU that has it")
+    frozen.add_flags(parser)
     parser.add_argument("--again", type=int, default=0, help="how often a batch of tiles is used anew, mirrored and worn otherwise")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
@@ -105,7 +103,7 @@ def train(options, photographs):
     else:
         start_trunk(model.body.trunk, options.init)
     model = model.to(device, memory_format=torch.channels_last)
-    forward = freeze(model, model.body.trunk, options.frozen, options.half)
+    forward = frozen.freeze(model, model.body.trunk, options.frozen, options.half)
     run = Run(model, groups(model, model.body.trunk), options.out / "state.pt", options.lr, minutes=options.minutes, decay=0.9995, weight_decay=0.05)
     while not run.done:
         size = size_at(run.progress(), stages(options.sizes))[0]

@@ -146,9 +146,10 @@ def load(path, outputs=None):
 
 
 def fastest(path, outputs=None, device="cpu"):
-    """As `load`, on a device; on a CPU an OpenVINO file runs by OpenVINO where that is installed, some five times as fast."""
+    """As `load`, on a device; on a CPU by OpenVINO where that is installed, three to five times as fast, but for pictures of the graph's own size
+    alone."""
     path = pathlib.Path(path)
-    if path.suffix == ".xml" and torch.device(device).type == "cpu" and importlib.util.find_spec("openvino"):
+    if torch.device(device).type == "cpu" and importlib.util.find_spec("openvino"):
         return by_openvino(path, outputs)
     return load(path, outputs).to(device)
 

@@ -55,7 +55,7 @@ def load_sports(root):
 
 
 def load_unlabelled(folder):
-    """Photographs without labels (for a teacher): every .jpg under `folder`; a square one is taken as squeezed."""
+    """Photographs without labels (for a teacher): every .jpg under `folder`, all taken as squeezed to squares."""
     nobody = np.zeros((0, 4), np.float32)
     return [Photograph(path.read_bytes(), nobody, WHOLE, True) for path in sorted(pathlib.Path(folder).rglob("*.jpg"))]
 

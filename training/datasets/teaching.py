@@ -1,5 +1,6 @@
 """What a public network adds to the labels: where it sees each of COCO's joints, as a distribution over the picture, and how surely."""
 
+import os
 import pathlib
 from dataclasses import dataclass
 
@@ -55,16 +56,17 @@ class Taught:
 
 
 @torch.inference_mode()
-def ask(gallery, boxes, joints, teacher, quarters=True, batch=512):
-    """What the teacher sees of everybody, upright where the labels say how, else (with `quarters`) in that of four turns which it reads best."""
-    angle, known = upright(joints)
+def ask(gallery, boxes, joints, teacher, quarters=True, first=0, batch=512):
+    """What the teacher sees of everybody from person `first` on: upright where the labels say how, else (with `quarters`) in that of four turns
+    which it reads best."""
+    boxes, (angle, known) = boxes[first:], upright(joints[first:])
     maps = torch.empty(len(boxes), len(COCO17), SIZE[1] // STRIDE, SIZE[0] // STRIDE, dtype=torch.half, device=gallery.device)
     frames, merit = torch.empty(len(boxes), 2, 3, device=gallery.device), torch.full((len(boxes),), -torch.inf, device=gallery.device)
     for turn in TURNS if quarters else TURNS[:1]:
         for rows in (torch.ones_like(known) if turn == 0 else ~known).nonzero()[:, 0].split(batch):
             one = torch.ones(len(rows), device=gallery.device)
             frame = crop_matrices(boxes[rows], SIZE, SCALE * one, angle[rows] + turn, one)
-            found = teacher.maps(normalised(gallery.crops(rows, frame, SIZE)))
+            found = teacher.maps(normalised(gallery.crops(first + rows, frame, SIZE)))
             value = found[:, LIMBS].amax((2, 3)).mean(1) + 0.05 * (turn == 0)
             better = value > merit[rows]
             chosen = rows[better]
@@ -74,17 +76,26 @@ def ask(gallery, boxes, joints, teacher, quarters=True, batch=512):
 
 
 def kept(path, ask):
-    """`ask` with a memory: what it says of (gallery, boxes, joints) is kept in the file `path`, and read there when the boxes are the same."""
+    """`ask` with a memory: what it says of (gallery, boxes, joints) is kept in the file `path`. People whose boxes stand there in the same order are
+    read, and only those after them asked about. Several processes share the memory of the file."""
     def remembering(gallery, boxes, joints):
-        file = pathlib.Path(path)
-        if file.exists():
-            known = torch.load(file, map_location=gallery.device, weights_only=True)
-            if torch.equal(known.pop("boxes"), boxes):
-                return Taught(**known)
-        taught = ask(gallery, boxes, joints)
-        torch.save({"boxes": boxes, **vars(taught)}, file)
-        return taught
+        known = _read(path, gallery.device) or {"boxes": boxes[:0]}
+        count = min(len(known["boxes"]), len(boxes))
+        count *= torch.equal(known["boxes"][:count], boxes[:count])
+        if count < len(boxes) or not count:
+            new = {"boxes": boxes[count:], **vars(ask(gallery, boxes, joints, first=count))}
+            torch.save({name: torch.cat([known[name][:count], value]) for name, value in new.items()} if count else new, f"{path}.partial")
+            os.replace(f"{path}.partial", path)
+            known = _read(path, gallery.device)
+        return Taught(**{name: value[: len(boxes)] for name, value in known.items() if name != "boxes"})
     return remembering if path else ask
+
+
+def _read(path, device):
+    """What the file keeps: {name: tensor}, None without a file."""
+    if not pathlib.Path(path).exists():
+        return None
+    return torch.load(path, map_location=device, weights_only=True, mmap=torch.device(device).type == "cpu")
 
 
 def complete(wanted, weight, joints, sides, rows, taught, matrices, size):

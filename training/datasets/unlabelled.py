@@ -12,8 +12,8 @@ from training.datasets import boxes as data
 from training.datasets.people import cut, made
 from training.gallery import Gallery
 
-SURE = 0.5  # score of a person who is taken
-TALLEST, SHORTEST = 2000, 56  # px of the longer side of their box
+SURE = 0.6  # score of a person who is taken
+TALLEST, SHORTEST = 2000, 80  # px of the longer side of their box
 BATCH = 64
 
 
@@ -45,7 +45,7 @@ def kept(path, photographs, ask):
 
 def load(path, teachers, device):
     """The people in a file of packed photographs (`training.datasets.boxes.pack`), without joints."""
-    photographs = [p for p in data.unpack(path) if not p.labelled]
+    photographs = [p for p in data.unpack(path) if not p.labelled and not p.partly]
     images, places = [], []
     for photograph, (found, scores) in zip(photographs, boxes(photographs, teachers, device), strict=True):
         side = (found[:, 2:] - found[:, :2]).max(1, initial=0)
