@@ -3,7 +3,8 @@
     python -m benchmarks.pictures --public FOLDER [--threads 2] [--rounds 20] [--people 8]
 
 FOLDER holds yolox_nano_416.onnx and tinypose_256_192_fp16.xml. ms for a noise frame of 1920x1080, and for a person in it: the median of rounds that
-take turns. From the picture to boxes and joints; of YOLOX-nano resizing and the network alone, which flatters it. Needs openvino.
+take turns. From the picture to boxes and joints, one look at each person; of YOLOX-nano resizing and the network alone, which flatters it. Needs
+openvino.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from training.box_teachers import BORDER, TEACHERS, YoloxNano
 
 def contests(image, boxes, folder):
     """{name: (what to time, for how many people or 1)}."""
-    detector, pose = centernet.build(device="cpu"), body21.build(device="cpu", batch=len(boxes))
+    detector, pose = centernet.build(device="cpu"), body21.build(widen=False, batch=len(boxes), device="cpu")
     yolox, tinypose = graphs.by_openvino(folder / TEACHERS["yolox-nano"][0]), pose_teachers.build("pp-tinypose", folder)
     size = (YoloxNano.size, YoloxNano.size)
     matrix = letterbox_matrix(image.shape[1], image.shape[0], size)

@@ -3,15 +3,15 @@
 import numpy as np
 import torch
 from scipy.special import expit, logit
-from torch import nn
 
 from core.errors import InputError
 from core.geometry import apply_affine, crop_matrix, invert_affine, warp
-from core.networks import MobileUNet, fuse, pick_device
+from core.networks import fuse, pick_device
 from core.records import Poses
 from core.runtime import runnable
 from core.skeletons import BODY21
 from poses import _depth
+from poses._body21 import PoseNet, probabilities
 from weights import load, load_strict, resolve
 
 STRIDE = 4
@@ -19,25 +19,10 @@ REACH = 0.1  # a joint is "right" within this share of the box's longer side; sc
 WIDTH, STEPS, SPAN = 1.5, 7, 6  # of the Gaussian, in cells; steps towards a mode, which is no more than so many cells from the highest
 APART = 4  # cells between two places where a joint may be
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
+CUT, WIDER, FOUND = 0.5, 0.35, 2.0  # a joint is outside where its chance to be in the crop is below CUT; then the box grows by WIDER of its longer
+# side, if that is more than LITTLE of it, and makes the sum of the scores greater by FOUND
+LITTLE = 0.08
 HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
-
-
-class PoseNet(nn.Module):
-    """Pictures (B, 3, H, W) -> logits (B, 21, H/4, W/4) of where each joint is, and with `depth` 21 more maps, read at the joint, of its depth."""
-
-    def __init__(self, depth=False, channels=96):
-        super().__init__()
-        self.unet = MobileUNet(channels)
-        self.head = nn.Conv2d(channels, len(BODY21) * (2 if depth else 1), 1)
-
-    def forward(self, x):
-        return self.head(self.unet(x))
-
-
-def probabilities(logits):
-    """Logits (B, J, h, w) -> the probability of each cell; what is missing to 1 is that the joint is not in the crop (a further logit, 0)."""
-    flat = nn.functional.pad(logits.float().flatten(2), (0, 1)).softmax(-1)
-    return flat[..., :-1].reshape(logits.shape)
 
 
 def decode(maps, radius):
@@ -92,8 +77,8 @@ class Body21:
 
     skeleton = BODY21
 
-    def __init__(self, network, header, flip=False, upright=False, batch=32, depth=False):
-        self.network, self.flip, self.upright, self.batch, self.depth = network, flip, upright, batch, depth
+    def __init__(self, network, header, flip=False, upright=False, batch=32, depth=False, widen=False):
+        self.network, self.flip, self.upright, self.batch, self.depth, self.widen = network, flip, upright, batch, depth, widen
         self.size = tuple(int(n) for n in header["size"].split("x"))
         self.scale = float(header["scale"])
         self.slope, self.offset = (float(n) for n in header["calibration"].split(","))
@@ -104,55 +89,89 @@ class Body21:
         owner = np.repeat(np.arange(len(images)), [len(b) for b in boxes])
         flat = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
         looked = self._look(images, owner, flat, np.zeros(len(flat)))
+        if self.widen:
+            flat = self._complete(images, owner, flat, looked)
         if self.upright:
             self._turn(images, owner, flat, looked)
-        return [self._poses(*(part[owner == i] for part in looked), cameras and cameras[i]) for i in range(len(images))]
+        return [self._poses(*(part[owner == i] for part in looked[:4]), cameras and cameras[i]) for i in range(len(images))]
 
     def _poses(self, points, scores, depth, rivals, camera):
         return Poses(BODY21, points, scores, _depth.relative(points, scores, depth, camera) if self.depth else None, None, rivals)
+
+    def _complete(self, images, owner, boxes, looked):
+        """Look again, wider, at people of whom joints seem to be outside their box, and keep what finds them; changes the arrays of `_look`. Returns
+        the boxes (N, 4) that the looks which count were taken with."""
+        wide = np.array([widened(*row, images[i].shape) for *row, i in zip(boxes, looked[0], looked[4] < CUT, owner, strict=True)]).reshape(-1, 4)
+        cut = np.flatnonzero((wide != boxes).any(1))
+        if len(cut):
+            again = self._look(images, owner[cut], wide[cut], np.zeros(len(cut)))
+            better = _take(looked, again, cut, again[1].sum(1) > looked[1][cut].sum(1) + FOUND)
+            boxes = boxes.copy()
+            boxes[better] = wide[better]
+        return boxes
 
     def _turn(self, images, owner, boxes, looked):
         """Look again, turned by quarters, at people who were hard to read, and keep what is clearly clearer; changes the arrays of `_look`."""
         hard = np.flatnonzero(looked[1].mean(1) < HARD)
         for turn in TURNS if len(hard) else ():
             again = self._look(images, owner[hard], boxes[hard], np.full(len(hard), turn))
-            better = again[1].mean(1) > looked[1][hard].mean(1) + CLEARER
-            for mine, new in zip(looked, again, strict=True):
-                mine[hard[better]] = new[better]
+            _take(looked, again, hard, again[1].mean(1) > looked[1][hard].mean(1) + CLEARER)
 
     def _look(self, images, owner, boxes, turns):
-        """Points (N, 21, 2) px, scores and depth (N, 21), rivals (N, 21, 3) of the boxes (N, 4) of pictures `owner` (N,), each turned by `turns` (N,)
-        radians."""
-        points, scores, depth, rivals = (np.zeros((len(boxes), len(BODY21), *more), np.float32) for more in ((2,), (), (), (3,)))
+        """Points (N, 21, 2) px, scores and depth (N, 21), rivals (N, 21, 3), and the chance (N, 21) to be in the crop, of the boxes (N, 4) of
+        pictures `owner` (N,), each turned by `turns` (N,) radians."""
+        points, scores, depth, rivals, inside = (np.zeros((len(boxes), len(BODY21), *more), np.float32) for more in ((2,), (), (), (3,), ()))
         for start in range(0, len(boxes), self.batch):
             rows = range(start, min(start + self.batch, len(boxes)))
             matrices = [crop_matrix(boxes[i], self.size, self.scale, turns[i]) for i in rows]
             crops = np.stack([warp(images[owner[i]], matrix, self.size) for i, matrix in zip(rows, matrices, strict=True)])
             longer = (boxes[rows, 2:] - boxes[rows, :2]).max(1)
             radius = REACH * longer * [np.hypot(*matrix[0, :2]) for matrix in matrices]
-            found, mass, depth[rows], others = self.read(crops, radius)
+            found, mass, depth[rows], others, inside[rows] = self.read(crops, radius)
             for i, matrix, mine, other in zip(rows, map(invert_affine, matrices), found, others, strict=True):
                 points[i], rivals[i] = apply_affine(matrix, mine), np.column_stack([apply_affine(matrix, other[:, :2]), other[:, 2]])
             scores[rows] = calibrated(mass, self.slope, self.offset)
-        return points, scores, depth, rivals
+        return points, scores, depth, rivals, inside
 
     @torch.inference_mode()
     def read(self, crops, radius):
-        """Of crops (B, H, W, 3) uint8: points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, depth (B, 21) m, NaN without it, and rivals
-        (B, 21, 3) in crop px."""
+        """Of crops (B, H, W, 3) uint8: points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, depth (B, 21) m, NaN without it, rivals (B,
+        21, 3) in crop px, and the chance (B, 21) to be in the crop."""
         maps, depth = self._maps(crops)
         if self.flip:
             mirrored, other = (part.flip(3)[:, list(BODY21.mirror)] for part in self._maps(crops[:, :, ::-1]))
             maps, depth = (maps + mirrored) / 2, (depth + other) / 2
         points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=maps.device))
-        depth = (depth * maps).sum((2, 3)) / maps.sum((2, 3)).clamp_min(1e-9)
-        return tuple(part.cpu().numpy() for part in (points, mass, depth, second(maps, points)))
+        inside = maps.sum((2, 3))
+        depth = (depth * maps).sum((2, 3)) / inside.clamp_min(1e-9)
+        return tuple(part.cpu().numpy() for part in (points, mass, depth, second(maps, points), inside))
 
     def _maps(self, crops):
         """Probabilities and depth (B, 21, h, w) of crops."""
         found = self.network(crops)
-        maps, depth = probabilities(found[:, : len(BODY21)]), found[:, len(BODY21) :].float()
-        return maps, depth if self.depth else torch.full_like(maps, torch.nan)
+        maps = probabilities(found[:, : len(BODY21)])
+        return maps, found[:, len(BODY21) : 2 * len(BODY21)].float() if self.depth else torch.full_like(maps, torch.nan)
+
+
+def _take(looked, again, rows, better):
+    """Put the people of a second look at `rows` in place of the first where it is `better`; returns their rows."""
+    for mine, new in zip(looked, again, strict=True):
+        mine[rows[better]] = new[better]
+    return rows[better]
+
+
+def widened(box, points, outside, shape):
+    """A box (4,) that grew, within a picture of `shape`, on the sides at which joints (21, 2) end whose neighbours are `outside` (21,) of the crop;
+    the box itself where none are, where all are, or where the picture ends there."""
+    ends = [n for joint, parent in enumerate(BODY21.parents) if parent >= 0 and outside[joint] != outside[parent]
+            for n in (joint, parent) if not outside[n]]
+    if not ends:
+        return box
+    margins = np.column_stack([points[ends] - box[:2], box[2:] - points[ends]]) / np.tile(np.maximum(box[2:] - box[:2], 1e-3), 2)
+    side, sides = max(box[2:] - box[:2]), np.isin(np.arange(4), margins.argmin(1))
+    low, high = np.minimum(box[:2], 0), np.maximum(box[2:], shape[1::-1])
+    grown = np.clip(box + sides * (-1, -1, 1, 1) * WIDER * side, np.tile(low, 2), np.tile(high, 2))
+    return grown if np.abs(grown - box).max() > LITTLE * side else box
 
 
 def calibrated(mass, slope, offset):
@@ -161,11 +180,12 @@ def calibrated(mass, slope, offset):
     return expit(slope * logit(mass) + offset)
 
 
-def build(weights="pose-body21", flip=False, upright=False, depth=False, batch=32, device="auto", half=False):
+def build(weights="pose-body21", flip=False, upright=False, depth=False, widen=True, batch=32, device="auto", half=False):
     """The estimator of a weights file.
 
     flip: also look at the mirror image and average. upright: look at people who are hard to read in three more rotations. depth: 3D around the
-    pelvis from each picture alone, by a file that has learned it; bodies are of a grown-up's size. `batch` crops at a time.
+    pelvis from each picture alone, by a file that has learned it; bodies are of a grown-up's size. widen: look again, in a larger box, at people of
+    whom joints seem to lie outside their box. `batch` crops at a time.
     Raises InputError where the weights cannot be had or do not fit.
     """
     device = pick_device(device)
@@ -174,4 +194,4 @@ def build(weights="pose-body21", flip=False, upright=False, depth=False, batch=3
     if depth and not deep:
         raise InputError(f"body21: weights '{weights}' have not learned depth")
     network = runnable(load_strict(fuse(PoseNet(deep)), state, weights), device, half)
-    return Body21(network, header, flip, upright, batch, depth)
+    return Body21(network, header, flip, upright, batch, depth, widen)

@@ -1,5 +1,7 @@
 """The top-down pose network: decoding, batches, rotation, coordinates."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 import weights
 from core.errors import InputError
 from core.geometry import project
-from core.networks import fuse
+from core.networks import fuse, normalised
 from core.records import Camera
 from core.runtime import runnable
 from core.skeletons import BODY21
@@ -55,6 +57,34 @@ def test_two_cells_that_are_alike_do_not_make_the_point_jump():
     tilts[0][..., 9], tilts[1][..., 10] = 1e-6, 1e-6
     left, right = (body21.decode(between + tilt, radius)[0] for tilt in tilts)
     assert (left - right).abs().max() < 2e-3
+
+
+def test_the_second_opinion_is_the_first_until_it_is_trained_and_then_sees_all_joints_of_it():
+    torch.manual_seed(0)
+    model, x = body21.PoseNet().eval(), torch.randn(1, 3, 128, 96)
+    with torch.no_grad():
+        model.head.load_state_dict(model.first.state_dict())
+        last, first = model(x).split(21, 1)
+        assert torch.equal(last, first)
+        torch.nn.init.normal_(model.leave.weight, std=0.1)
+        before = model(x)[:, :21]
+        model.first.bias[5] -= 50  # the left shoulder is not in the crop
+        after = model(x)[:, :21]
+    assert ((after - before).abs().amax((2, 3)) > 1e-5).all()
+
+
+def test_every_weight_of_the_second_opinion_learns():
+    torch.manual_seed(0)
+    model, x = body21.PoseNet(), torch.randn(2, 3, 64, 64)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x)[:, :21].square().mean().backward()
+        optimizer.step()
+    second = [name for name in before if not name.startswith(("unet", "first"))]
+    assert second and all(not torch.equal(before[name], value) for name, value in model.named_parameters() if name in second)
+    assert model.first.weight.grad is None or not model.first.weight.grad.any()  # it answers for itself alone
 
 
 def test_mass_is_the_probability_near_the_point():
@@ -138,6 +168,63 @@ def test_a_person_who_is_turned_is_found_by_looking_again(quarters):
     poses = estimator([image], [np.array([[30, 30, 170, 170.0]])], [])[0]
     assert poses.scores.mean() > 0.5
     assert np.abs(poses.points[0] - centre).max() < 12
+
+
+class Spotter(torch.nn.Module):
+    """Sees each joint where its colour is, and that it is not in the crop where there is none of it."""
+
+    def forward(self, x):
+        seen = torch.nn.functional.avg_pool2d(x, 4)[:, None]
+        wanted = normalised(torch.tensor(COLOURS, dtype=torch.float32)[..., None, None])[None]
+        return 30 * (0.4 - (seen - wanted).norm(dim=2)).clamp(-1, 0.4)
+
+
+COLOURS = [c for c in itertools.product((85, 170, 255), repeat=3) if len(set(c)) > 1][:21]
+LEGS = BODY21.indices("left_knee", "right_knee", "left_ankle", "right_ankle")
+
+
+def spotted(height=300):
+    """A picture with a coloured spot for every joint, the legs from y 185 on, the place (21, 2) of each, and a box that ends above the legs."""
+    image, places = np.zeros((300, 200, 3), np.uint8), np.zeros((21, 2))
+    low = {joint: (78 + 16 * i, 190) for i, joint in enumerate(LEGS)}
+    low |= {BODY21.index("left_hip"): (85, 138), BODY21.index("right_hip"): (115, 138)}
+    free = iter(itertools.product(range(74, 134, 16), range(56, 126, 15)))
+    for joint, colour in enumerate(COLOURS):
+        x, y = low.get(joint) or next(free)
+        image[y - 5 : y + 5, x - 5 : x + 5], places[joint] = colour, (x, y)
+    return image[:height], places, np.array([[65, 45, 140, 150.0]])
+
+
+def test_a_person_whose_legs_the_box_leaves_out_is_looked_at_in_a_larger_one():
+    image, places, box = spotted()
+    network = runnable(Spotter(), torch.device("cpu"))
+    narrow, wide = (body21.Body21(network, HEADER, widen=widen)([image], [box], [])[0] for widen in (False, True))
+    legs = np.isin(np.arange(21), LEGS)
+    assert narrow.scores[0, legs].max() < 0.1 and narrow.scores[0, ~legs].min() > 0.9
+    assert wide.scores[0, legs].mean() > 0.8 and np.abs(wide.points[0] - places).max() < 3
+    whole = np.array([[65, 45, 140, 200.0]])
+    same = [body21.Body21(network, HEADER, widen=widen)([image], [whole], [])[0].points for widen in (False, True)]
+    assert np.array_equal(*same)
+
+
+def test_what_the_picture_does_not_show_is_not_looked_for():
+    image, _, box = spotted(height=152)
+    network = runnable(Spotter(), torch.device("cpu"))
+    narrow, wide = (body21.Body21(network, HEADER, widen=widen)([image], [box], [])[0] for widen in (False, True))
+    assert narrow.scores[0, LEGS].max() < 0.1
+    assert np.array_equal(narrow.points, wide.points) and np.array_equal(narrow.scores, wide.scores)
+
+
+def test_a_box_grows_where_the_body_goes_on():
+    box, points = np.array([40.0, 40, 80, 140]), np.tile([60.0, 90], (21, 1))
+    points[BODY21.indices("left_hip", "right_hip")] = (60, 135)
+    points[BODY21.indices("thorax")] = (60, 45)
+    outside = np.isin(np.arange(21), LEGS)
+    assert body21.widened(box, points, outside, (400, 300)).tolist() == [40, 40, 80, 175]
+    assert body21.widened(box, points, outside, (160, 300)).tolist() == [40, 40, 80, 160]
+    assert body21.widened(box, points, outside, (145, 300)) is box  # hardly more picture there
+    assert body21.widened(box, points, np.ones(21, bool), (400, 300)) is box
+    assert body21.widened(box, points, np.zeros(21, bool), (400, 300)) is box
 
 
 # ---- 3D of one picture

@@ -1,6 +1,7 @@
 """Training of the pose network: labels, augmentation, loss, the loop, and the measures."""
 
 import copy
+import dataclasses
 import functools
 import json
 import os
@@ -168,17 +169,24 @@ def test_what_the_teacher_sees_moves_with_the_crop(crowd):
     assert ((seen[..., :-1] @ cells) - expected).abs().max() < 2
 
 
-def test_what_the_teacher_said_is_kept_for_the_same_people(crowd, tmp_path):
+def test_what_the_teacher_said_is_kept_and_only_the_new_people_are_asked_about(crowd, tmp_path):
     asked = []
 
-    def ask(gallery, boxes, joints):
-        asked.append(len(boxes))
-        return teaching.ask(gallery, boxes, joints, Seer(0.9))
+    def ask(gallery, boxes, joints, first):
+        asked.append(len(boxes) - first)
+        return teaching.ask(gallery, boxes, joints, Seer(0.9), first=first)
 
-    first, again, others = (pose.Lessons(who, torch.device("cpu"), teaching.kept(tmp_path / "said.pt", ask)) for who in (crowd, crowd, crowd[:7]))
-    assert asked == [40, 7]
-    assert all(torch.equal(getattr(first.taught, name), getattr(again.taught, name)) for name in vars(first.taught))
-    assert len(others.taught.maps) == 7
+    def taught(who):
+        return vars(pose.Lessons(who, torch.device("cpu"), teaching.kept(tmp_path / "said.pt", ask)).taught)
+
+    some, grown, again, fewer = taught(crowd[:7]), taught(crowd), taught(crowd), taught(crowd[:9])
+    assert asked == [7, 33]
+    whole = lessons(crowd, Seer(0.9)).taught
+    for name, value in vars(whole).items():
+        assert torch.equal(value, grown[name]) and torch.equal(value, again[name])
+        assert torch.equal(value[:7], some[name]) and torch.equal(value[:9], fewer[name])
+    taught(dataclasses.replace(crowd, boxes=crowd.boxes + 1))
+    assert asked == [7, 33, 40]  # others
 
 
 def test_a_fused_file_is_gone_on_from_with_the_same_function(crowd):
@@ -221,7 +229,7 @@ def test_channels_that_are_constant_stay_as_they_are():
 
 def tiny():
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 42, 3, 2, 1))
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 63, 3, 2, 1))
     return model, [{"params": list(model.parameters()), "factor": 1.0}]
 
 
@@ -292,6 +300,14 @@ def test_who_is_head_down():
     joints = np.ones((3, 14, 3))
     joints[:, [8, 9], :2], joints[:, [2, 3], :2] = (50, 50), [[(50, 90)] * 2, [(50, 10)] * 2, [(90, 30)] * 2]
     assert evaluation.head_down(joints).tolist() == [False, True, False]
+
+
+def test_boxes_that_leave_a_part_out():
+    boxes = np.array([[10, 20, 30, 120]])
+    assert evaluation.shortened(boxes, 0.0).tolist() == [[10, 20, 30, 120]]
+    assert evaluation.shortened(boxes, 0.3).tolist() == [[10, 20, 30, 90]]
+    assert evaluation.shortened(boxes, -0.3).tolist() == [[10, 50, 30, 120]]
+    assert boxes.tolist() == [[10, 20, 30, 120]]
 
 
 def test_commands_are_the_modules_with_a_main():

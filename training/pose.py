@@ -15,10 +15,9 @@ import torch
 import weights
 from core.networks import normalised, pick_device
 from core.skeletons import BODY21
-from poses.body21 import PoseNet
-from training import augment, looks, pose_teachers
+from poses._body21 import PoseNet
+from training import augment, frozen, looks, pose_teachers
 from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
-from training.frozen import freeze
 from training.gallery import Gallery, cell_centres
 from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
 from training.pose_release import held_out, release
@@ -29,8 +28,9 @@ SIGMA = 0.022  # of the target, over the crop's height
 STRIDE = 4
 SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
+FIRST = 0.4  # weight of the first opinion's loss
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
-WEIGHTS = {"coco_people": 0.36, "lspet": 0.34, "coco_small": 0.01, "drawn": 0.09, "unlabelled": 0.20}  # share of the crops
+WEIGHTS = {"coco_people": 0.42, "lspet": 0.31, "coco_small": 0.01, "drawn": 0.06, "unlabelled": 0.20}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
 UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 
@@ -103,8 +103,9 @@ def depth_loss(maps, wanted, depth):
 def build_model(init=None, start=None, pictures=None):
     """A PoseNet ready to be trained: from ImageNet, or from a weights file `start` and some `pictures`."""
     model = PoseNet(depth=True)
-    torch.nn.init.normal_(model.head.weight, std=0.001)
-    torch.nn.init.zeros_(model.head.bias)
+    for layer in (model.first, model.head):
+        torch.nn.init.normal_(layer.weight, std=0.001)
+        torch.nn.init.zeros_(layer.bias)
     if start:
         state, _ = weights.load(weights.resolve(start))
         for name in ("head.weight", "head.bias"):  # a file without depth has half of the head
@@ -119,6 +120,8 @@ def gather(options):
     """The training people: those of packed files, or all sets of the data folder; and those that a council finds in packed photographs."""
     if options.packed:
         sets = [people.load(path) for path in options.packed]
+    elif options.pack and options.unlabelled:
+        sets = []
     else:
         root = pathlib.Path(options.data)
         sets = [coco_people.load(root), lspet.load(root), coco_small.load(root)]
@@ -134,7 +137,8 @@ def arguments(argv):
     parser.add_argument("--teacher", help="folder of the public weights: PP-TinyPose gives the joints that have no label")
     parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
     parser.add_argument("--taught", help="file that keeps what the teacher said of these people for the next start")
-    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone")
+    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone; "
+                                             "with --pack, nobody else is packed")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
     parser.add_argument("--longest", type=int, default=272, help="longer side of the packed pictures, px")
@@ -142,8 +146,7 @@ def arguments(argv):
     parser.add_argument("--packed", nargs="+", help="train from such files instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--start", help="weights file of an earlier run to go on from")
-    parser.add_argument("--frozen", type=int, default=0, help="first layers of the trunk that stay, and so do normalisation's statistics")
-    parser.add_argument("--half", action="store_true", help="with --frozen: convolutions in bfloat16, nearly twice as fast on a CPU that has it")
+    frozen.add_flags(parser)
     parser.add_argument("--strength", type=float, default=1.0, help="of the augmentation, 0..1")
     parser.add_argument("--output", help="weights file, written as the run goes on")
     parser.add_argument("--sizes", default="96x128:0.6,128x160:0.4", help="crop sizes and their shares of the budget")
@@ -179,7 +182,7 @@ def train(options):
     some = lessons.batch(SOME, size_at(0, plan), looks.Draw(options.seed, device))[0] if options.start else None
     model = build_model(options.init, options.start, some).to(device)
     together([model], share)
-    forward = freeze(model, model.unet.trunk, options.frozen, options.half)
+    forward = frozen.freeze(model, model.unet.trunk, options.frozen, options.half)
     run = Run(model, groups(model, model.unet.trunk), state, options.lr, options.epochs, options.minutes, decay=0.999, weight_decay=0.05)
     while not run.done:
         size, strength = size_at(run.progress(), plan), options.strength * (1 - MILDER * run.progress())
@@ -197,5 +200,6 @@ def train(options):
 
 def batch_loss(forward, batch):
     pictures, wanted, weight, depth = batch
-    maps = forward(pictures)
-    return cross_entropy(maps[:, : len(BODY21)], wanted, weight) + DEPTH * depth_loss(maps[:, len(BODY21):], wanted, depth)
+    last, deep, first = forward(pictures).split(len(BODY21), 1)
+    opinions = cross_entropy(last, wanted, weight) + FIRST * cross_entropy(first, wanted, weight)
+    return opinions + DEPTH * depth_loss(deep, wanted, depth)

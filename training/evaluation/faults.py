@@ -25,7 +25,7 @@ BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
 def seen(weights, root, device="auto"):
     """Errors (N, 12) over the size, whether sides are exchanged (N, 12; NaN where not to be told) and scores (N, 12) of the network; NaN: unknown."""
     _, files, boxes, truth = (list(column) for column in zip(*coco_people.rows(root, "val"), strict=True))
-    points, scores = predict(body21.build(weights, device=device), list(zip(files, boxes, strict=True)))
+    points, scores = predict(body21.build(weights, widen=False, device=device), list(zip(files, boxes, strict=True)))
     truth, boxes = np.array(truth, float), np.array(boxes, float)
     known = np.where(truth[..., 2:] > 0, truth[..., :2], np.nan)
     return measured(points[:, :17], known, (boxes[:, 2:] - boxes[:, :2]).max(1), scores[:, :17])

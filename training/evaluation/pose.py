@@ -3,7 +3,8 @@
 lspet.pck02: share of the marked limb joints within 0.2 torso lengths; _head_down: people whose trunk points up from the shoulders, by at most
 45 degrees from the vertical.
 coco_people.oks: mean object keypoint similarity (COCO's sigmas, area 0.53 of the box); pck01: shoulders to ankles within 0.1 of the box's longer
-side; _hidden: joints that are marked as occluded; ece: expected calibration error of the scores for "within 0.1", 10 bins. Val splits, true boxes.
+side; _hidden: joints that are marked as occluded; ece: expected calibration error of the scores for "within 0.1", 10 bins. Val splits, true boxes,
+or with --cut boxes that leave a part of everybody out, as a detector's sometimes do.
 """
 
 import argparse
@@ -78,23 +79,30 @@ def calibration_error(scores, hit, bins=10):
     return float(sum(abs((hit[which == b] - scores[which == b]).sum()) for b in range(bins)) / max(len(scores), 1))
 
 
-def evaluate(estimator, root):
-    """All figures of an estimator on the val splits of the data folder."""
+def shortened(boxes, share):
+    """Boxes (N, 4) without a share of their height, at the bottom, or, where it is negative, at the top."""
+    boxes = np.array(boxes, float)
+    boxes[:, 3 if share > 0 else 1] -= share * (boxes[:, 3] - boxes[:, 1])
+    return boxes
+
+
+def evaluate(estimator, root, cut=0.0):
+    """All figures of an estimator on the val splits of the data folder; of the boxes it gets, a share `cut` is missing."""
     skeleton, result = estimator.skeleton, {}
     number, files, boxes, joints = zip(*lspet.rows(root, "val"), strict=True)
-    points, _ = predict(estimator, list(zip(files, boxes, strict=True)))
+    points, _ = predict(estimator, list(zip(files, shortened(boxes, cut), strict=True)))
     wanted = [skeleton.joints.index(j) if j in skeleton.joints else None for j in lspet.JOINTS]
     placed = np.stack([points[:, i] if i is not None else np.full_like(points[:, 0], np.nan) for i in wanted], 1)
     result |= score_lspet(placed, np.array(joints, float))
     number, files, boxes, keypoints = zip(*coco_people.rows(root, "val"), strict=True)
-    points, scores = predict(estimator, list(zip(files, boxes, strict=True)))
+    points, scores = predict(estimator, list(zip(files, shortened(boxes, cut), strict=True)))
     return result | score_coco(points[:, :17], scores[:, :17], np.array(keypoints, float), np.array(boxes, float))
 
 
 def estimator_of(options):
     if options.weights in pose_teachers.FILES:
         return pose_teachers.build(options.weights, options.teachers, options.flip)
-    return body21.build(options.weights, options.flip, options.upright, device=options.device)
+    return body21.build(options.weights, options.flip, options.upright, widen=options.widen, device=options.device)
 
 
 def main(argv=None):
@@ -104,10 +112,12 @@ def main(argv=None):
     parser.add_argument("--teachers", default="../shared/weights", help="folder of the public weights")
     parser.add_argument("--flip", action="store_true", help="average with the mirror image")
     parser.add_argument("--upright", action="store_true", help="look at people who are hard to read in other rotations too")
+    parser.add_argument("--widen", action="store_true", help="look again, wider, at people of whom joints seem to be outside their box, as in videos")
+    parser.add_argument("--cut", type=float, default=0.0, help="share of the height that the boxes leave out at the bottom, or, below 0, at the top")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args(argv)
-    result = evaluate(estimator_of(options), options.data)
+    result = evaluate(estimator_of(options), options.data, options.cut)
     for name, value in result.items():
         print(f"{name:28s} {value:.3f}" if isinstance(value, float) and value < 1 else f"{name:28s} {value:.1f}")
     if options.json:
