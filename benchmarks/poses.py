@@ -62,7 +62,7 @@ def estimators(device, half):
             ready(SENet(**options), device), None if options else refiner(), None, 1.15, batch, device, half)
 
     return {
-        "body21": lambda batch: body21.build(upright=False, batch=batch, device=str(device), half=half),
+        "body21": lambda batch: body21.build(widen=False, batch=batch, device=str(device), half=half),
         "posenet": posenet(False), "posenet with rootnet": posenet(True),
         "rootnet": lambda batch: RootedEstimator(nobody, ready(rooted(), device), False, batch, device, half),
         "senet (ResNeXt-50) with refiner": senet(), "senet (ResNet-50)": senet(groups=1, widths=(64, 128, 256, 512)),
