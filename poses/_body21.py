@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from core.networks import MobileUNet
 from core.skeletons import BODY21
 
-BLOCKS, REACH = 4, 7  # of the second opinion: its blocks, and the width of their depthwise convolutions
+BLOCKS, KERNEL = 4, 7  # of the second opinion: its blocks, and the width of their depthwise convolutions
 
 
 class Residual(nn.Module):
@@ -36,7 +36,7 @@ class PoseNet(nn.Module):
         self.unet = MobileUNet(channels)
         self.first = nn.Conv2d(channels, len(BODY21), 1)
         self.enter = nn.Conv2d(channels + len(BODY21), channels, 1)
-        self.blocks = nn.Sequential(*(Residual(channels, REACH) for _ in range(BLOCKS)))
+        self.blocks = nn.Sequential(*(Residual(channels, KERNEL) for _ in range(BLOCKS)))
         self.leave = silent(nn.Conv2d(channels, channels, 1))
         self.sharpen = Residual(channels, 3)
         self.head = nn.Conv2d(channels, len(BODY21) * (2 if depth else 1), 1)

@@ -19,9 +19,8 @@ REACH = 0.1  # a joint is "right" within this share of the box's longer side; sc
 WIDTH, STEPS, SPAN = 1.5, 7, 6  # of the Gaussian, in cells; steps towards a mode, which is no more than so many cells from the highest
 APART = 4  # cells between two places where a joint may be
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
-CUT, WIDER, FOUND = 0.5, 0.35, 2.0  # a joint is outside where its chance to be in the crop is below CUT; then the box grows by WIDER of its longer
-# side, if that is more than LITTLE of it, and makes the sum of the scores greater by FOUND
-LITTLE = 0.08
+CUT = 0.5  # chance of a joint to be in the crop below which it is outside
+WIDER, LITTLE, FOUND = 0.35, 0.08, 2.0  # by how much of its longer side a box grows; at least, or it stays; and by how much the sum of scores must
 HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at turned, too; the best look wins if it is better by CLEARER
 
 
@@ -163,8 +162,7 @@ def _take(looked, again, rows, better):
 def widened(box, points, outside, shape):
     """A box (4,) that grew, within a picture of `shape`, on the sides at which joints (21, 2) end whose neighbours are `outside` (21,) of the crop;
     the box itself where none are, where all are, or where the picture ends there."""
-    ends = [n for joint, parent in enumerate(BODY21.parents) if parent >= 0 and outside[joint] != outside[parent]
-            for n in (joint, parent) if not outside[n]]
+    ends = [child if outside[parent] else parent for parent, child in BODY21.bones if outside[parent] != outside[child]]
     if not ends:
         return box
     margins = np.column_stack([points[ends] - box[:2], box[2:] - points[ends]]) / np.tile(np.maximum(box[2:] - box[:2], 1e-3), 2)

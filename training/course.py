@@ -15,7 +15,6 @@ Under `python -m torch.distributed.run --nproc-per-node N -m training ...` every
 gradients and the statistics of batch normalisation are averaged, the first process writes.
 """
 
-import os
 import pathlib
 import sys
 import time
@@ -25,7 +24,7 @@ from torch import distributed
 
 from core.errors import InputError
 from training.journal import Journal
-from training.loop import average_gradients, join_processes
+from training.loop import average_gradients, join_processes, save
 from training.seeds import generators_state, restore_generators, together
 from weights import checkpoint, load_strict
 
@@ -175,11 +174,3 @@ def bare(state, name):
     if not isinstance(state, dict):
         raise InputError(f"{name} holds no network")
     return {key.removeprefix("module."): value for key, value in state.items()}
-
-
-def save(path, state):
-    """Write a checkpoint beside its place, then rename it: a killed training never leaves half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.stem + ".partial" + path.suffix)
-    torch.save(state, partial)
-    os.replace(partial, path)

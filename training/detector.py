@@ -85,7 +85,7 @@ def train(options, photographs):
     options.out.mkdir(parents=True, exist_ok=True)
     device = pick_device(options.device)
     labelled = [p for p in photographs if p.labelled]
-    held, others = labelled[::HELD], [p for p in photographs if not p.labelled and not p.partly]
+    held, others = labelled[::HELD], [p for p in photographs if not p.marked]
     kept = [p for i, p in enumerate(labelled) if i % HELD] + [p for p in photographs if p.partly]
     ours = drawn(options.synthetic, options.seed)
     found, teacher = None, None

@@ -64,6 +64,14 @@ def average_gradients(parameters, number=0.0):
     return float(flat[-1])
 
 
+def save(path, state):
+    """Write a checkpoint beside its place, then rename it: a killed training never leaves half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.stem + ".partial" + path.suffix)
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
 class Run:
     """One training: model, averaged model, optimiser, and how far it is. The budget is a number of epochs or of minutes of training.
 
@@ -87,12 +95,9 @@ class Run:
         torch.set_rng_state(state["rng"].cpu())
 
     def save(self):
-        """Write the state beside its place, then rename it: a killed run never leaves half a file."""
-        state = {"model": self.model.state_dict(), "average": self.average.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                 "count": self.average.count, "epoch": self.epoch, "seconds": self.seconds, "rng": torch.get_rng_state()}
-        partial = self.path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.path)
+        """Write the state file."""
+        save(self.path, {"model": self.model.state_dict(), "average": self.average.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                         "count": self.average.count, "epoch": self.epoch, "seconds": self.seconds, "rng": torch.get_rng_state()})
 
     def progress(self, part=0.0):
         """How much of the budget is used, 0..1; `part` of the present epoch is done."""

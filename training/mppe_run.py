@@ -4,8 +4,9 @@ import torch
 
 from training import mppe
 from training.checkpoints import adopt, tensors
-from training.course import Course, save
+from training.course import Course
 from training.journal import draw_curves
+from training.loop import save
 from training.reading import Batches
 from training.seeds import begin
 

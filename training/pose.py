@@ -138,7 +138,7 @@ def arguments(argv):
     parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
     parser.add_argument("--taught", help="file that keeps what the teacher said of these people for the next start")
     parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone; "
-                                             "with --pack, nobody else is packed")
+                                             "with --pack and without --packed, nobody else is packed")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
     parser.add_argument("--longest", type=int, default=272, help="longer side of the packed pictures, px")

@@ -18,10 +18,11 @@ from core.graph_networks import LinearModel, SemGCN
 from poses._refine import GROUPS, LEAK, PARENTS
 from training import mppe
 from training.checkpoints import adopt, fill, tensors
-from training.course import Course, save
+from training.course import Course
 from training.datasets import refiner_pickles
 from training.evaluation.figures import figures, lines
 from training.journal import draw_curves
+from training.loop import save
 from training.pose_losses import refiner_loss
 from training.reading import Batches
 from training.seeds import begin

@@ -16,12 +16,13 @@ from core.networks import normalised
 from poses._senet import SENet
 from training import mppe, occlusion, senet_config
 from training.checkpoints import adopt, fill, tensors
-from training.course import Course, save
+from training.course import Course
 from training.crops import Epoch
 from training.datasets import pose_pickles
 from training.evaluation.errors import mpjpe
 from training.figure_samples import FigureSamples, look, to_space, truth
 from training.journal import draw_curves
+from training.loop import save
 from training.pose_losses import LOSSES, published
 from training.reading import Batches
 from training.seeds import begin

@@ -24,8 +24,7 @@ class Tiles:
         self.gallery = Gallery([data.decode(p) for p in photographs], device, BORDER)
         found, places = iter(found or []), []
         for photograph in photographs:
-            marked = photograph.labelled or photograph.partly
-            places.append(labels(photograph) if marked else taught(*next(found, (np.zeros((0, 4)), np.zeros(0)))))
+            places.append(labels(photograph) if photograph.marked else taught(*next(found, (np.zeros((0, 4)), np.zeros(0)))))
         most = max(1, max(len(kinds) for _, kinds in places))
         self.boxes, self.kinds = torch.zeros(len(places), most, 4, device=device), torch.zeros(len(places), most, dtype=torch.long, device=device)
         for i, (boxes, kinds) in enumerate(places):

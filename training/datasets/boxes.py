@@ -32,6 +32,11 @@ class Photograph:
     def partly(self):
         return not self.labelled and len(self.boxes) > 0
 
+    @property
+    def marked(self):
+        """Somebody marked people in it, or looked for them."""
+        return self.labelled or self.partly
+
 
 def load(folder, split):
     """The labelled photographs of a folder with boxes.npz and images/, of a split ("train", "val"), in the order of the table."""

@@ -1,6 +1,5 @@
 """What a public network adds to the labels: where it sees each of COCO's joints, as a distribution over the picture, and how surely."""
 
-import os
 import pathlib
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from core.networks import normalised
 from core.skeletons import BODY21, COCO17
 from training.augment import crop_matrices
 from training.gallery import apply, cell_centres, invert
+from training.loop import save
 from training.pose_teachers import SCALE, SIZE, STRIDE, peaks
 
 SURE = 0.25  # peak of the teacher's heat map from which it is believed
@@ -84,8 +84,7 @@ def kept(path, ask):
         count *= torch.equal(known["boxes"][:count], boxes[:count])
         if count < len(boxes) or not count:
             new = {"boxes": boxes[count:], **vars(ask(gallery, boxes, joints, first=count))}
-            torch.save({name: torch.cat([known[name][:count], value]) for name, value in new.items()} if count else new, f"{path}.partial")
-            os.replace(f"{path}.partial", path)
+            save(pathlib.Path(path), {name: torch.cat([known[name][:count], value]) for name, value in new.items()} if count else new)
             known = _read(path, gallery.device)
         return Taught(**{name: value[: len(boxes)] for name, value in known.items() if name != "boxes"})
     return remembering if path else ask

@@ -45,7 +45,7 @@ def kept(path, photographs, ask):
 
 def load(path, teachers, device):
     """The people in a file of packed photographs (`training.datasets.boxes.pack`), without joints."""
-    photographs = [p for p in data.unpack(path) if not p.labelled and not p.partly]
+    photographs = [p for p in data.unpack(path) if not p.marked]
     images, places = [], []
     for photograph, (found, scores) in zip(photographs, boxes(photographs, teachers, device), strict=True):
         side = (found[:, 2:] - found[:, :2]).max(1, initial=0)
