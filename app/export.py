@@ -7,6 +7,7 @@ import tempfile
 
 from app.formats import bvh, coco, csv, mot, npz, trc, videopose
 from core.errors import InputError
+from core.files import whole
 
 _WRITERS = {".npz": npz.write, ".json": coco.write, ".csv": csv.write, ".txt": mot.write, ".npy": videopose.write}
 _PERSONAL = {".bvh": bvh.write, ".trc": trc.write}  # one person a file
@@ -50,14 +51,11 @@ def _files(motion, path):
 
 def _place(path, write):
     """Let `write(partial)` make a file beside `path`, and name it so when it is whole."""
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     try:
-        write(partial)
-        partial.replace(path)
+        with whole(path) as partial:
+            write(partial)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path):

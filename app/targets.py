@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from core.errors import InputError
+from core.files import partial_of
 
 VIDEOS = (".mp4", ".webm", ".gif")
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -49,7 +50,3 @@ def pattern_of(path):
     if re.findall(r"%[^%]?", name) and Path(name).suffix.lower() in PICTURES and re.fullmatch(r"[^%]*%0?\d*d[^%]*", name):
         return os.path.join(folder.replace("%", "%%"), name)
     return None
-
-
-def partial_of(target):
-    return target.with_name(f"{target.stem}.partial{target.suffix}")

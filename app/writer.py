@@ -16,8 +16,9 @@ import numpy as np
 
 from app import containers, encoder
 from app.encoder import WriteError
-from app.targets import PICTURES, check_output, partial_of, pattern_of, target_of
+from app.targets import PICTURES, check_output, pattern_of, target_of
 from core.errors import BrokenVideo, InputError
+from core.files import partial_of
 
 __all__ = ["WriteError", "check_output", "open_writer"]
 

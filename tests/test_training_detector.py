@@ -231,10 +231,11 @@ def test_the_people_of_photographs_without_labels_are_packed_alone(tmp_path, mon
     picture, nobody = photograph(rng).jpeg, np.zeros((0, 4), np.float32)
     data.pack(tmp_path / "photos.npz", [data.Photograph(picture, np.array([[0, 0, 9, 9.0]]), nobody),  # labelled
                                         data.Photograph(picture, np.array([[0, 0, 9, 9.0]]), data.WHOLE),  # a sports picture with one rough box
-                                        data.Photograph(picture, nobody, data.WHOLE)])
+                                        data.Photograph(picture, nobody, data.WHOLE),
+                                        data.Photograph(picture, nobody, data.WHOLE, True)])
     monkeypatch.setattr(unlabelled, "SHORTEST", 20)
     found = np.array([[2, 2, 30, 40], [2, 2, 30, 40], [2, 2, 8, 9.0]]), np.array([0.9, 0.4, 0.9])  # one sure and tall
     monkeypatch.setattr(unlabelled, "boxes", lambda photographs, teachers, device: [found for _ in photographs])
     pose.main(["--unlabelled", str(tmp_path / "photos.npz"), "--teacher", "nowhere", "--pack", str(tmp_path / "crowd.npz"), "--device", "cpu"])
     crowd = people.load(tmp_path / "crowd.npz")
-    assert len(crowd) == 1 and people.SETS[crowd.source[0]] == "unlabelled" and not crowd.joints[..., 2].any()
+    assert [people.SETS[i] for i in crowd.source] == ["squeezed", "unlabelled"] and not crowd.joints[..., 2].any()

@@ -33,6 +33,15 @@ def test_crops_of_a_gallery_are_those_of_the_application(scale, angle):
         assert (np.abs(crop.numpy() - expected) > 12).mean() < 0.03  # along the picture's edges
 
 
+def test_a_gallery_of_files_gives_the_crops_of_their_pictures():
+    images = [picture(0, 200, 150), picture(1, 120, 160)]
+    files = [cv2.imencode(".png", image[..., ::-1])[1].ravel() for image in images]
+    rows, matrices = torch.tensor([1, 0, 1]), torch.tensor([[[0.9, 0.1, 3], [-0.1, 0.9, 5]]]).repeat(3, 1, 1)
+    kept, read = (Gallery(those) for those in (images, files))
+    assert torch.equal(kept.crops(rows, matrices, (96, 128)), read.crops(rows, matrices, (96, 128)))
+    assert torch.equal(kept.sizes, read.sizes) and read.sizes.tolist() == [[200, 150], [120, 160]]
+
+
 def test_outside_of_a_picture_is_its_border():
     gallery = Gallery([np.zeros((20, 30, 3), np.uint8), np.full((40, 40, 3), 9, np.uint8)], border=114)
     crop = gallery.crops(torch.tensor([0]), torch.tensor([[[1.0, 0, 0], [0, 1, 0]]]), (64, 64))[0, 0]

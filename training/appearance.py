@@ -107,7 +107,6 @@ def main(argv=None):
     device, state = pick_device(options.device), pathlib.Path(options.state)
     teacher = graphs.fastest(pathlib.Path(options.teacher) / FILE, device=device) if options.teacher else None
     crowd = Crowd(gather(options), device, teacher)
-    state.parent.mkdir(parents=True, exist_ok=True)
     model = EmbedNet()
     start_trunk(model.trunk, options.init)
     model = model.to(device, memory_format=torch.channels_last)

@@ -1,25 +1,40 @@
-"""Pictures on the training device, and crops of them in batches: what decoding and warping one by one would make the bottleneck."""
+"""Pictures, and crops of them in batches on the training device: what warping one by one would make the bottleneck."""
+
+import functools
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from training.datasets.people import decoded
+
 SHRUNK = 0.6  # crops that shrink the picture more are averaged over finer ones (no aliasing)
 
 
 class Gallery:
-    """RGB uint8 pictures of any sizes as one tensor (N, 3, S, S), each in the top left of a square filled with `border`; `sizes` (N, 2) w, h px."""
+    """RGB uint8 pictures of any sizes, `decoded` or not, and `border` around them. A GPU holds them all as one tensor; on a CPU, which decodes a
+    picture in a fraction of the time that it learns from it, they stay as they are, and training fits into little memory."""
 
     def __init__(self, images, device="cpu", border=0):
-        side = max(max(image.shape[:2]) for image in images)
-        self.pixels = torch.full((len(images), 3, side, side), border, dtype=torch.uint8, device=device)
-        self.sizes = torch.tensor([image.shape[1::-1] for image in images], dtype=torch.float32, device=device)
-        self.border, self.device = border, torch.device(device)
-        for row, image in zip(self.pixels, images, strict=True):
-            row[:, : image.shape[0], : image.shape[1]] = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(device)
+        self.images, self.border, self.device = images, border, torch.device(device)
+        self.pixels = None if self.device.type == "cpu" else self._squares(range(len(images)))
 
     def __len__(self):
-        return len(self.pixels)
+        return len(self.images)
+
+    @functools.cached_property
+    def sizes(self):
+        """(N, 2) width, height px."""
+        return torch.tensor([decoded(image).shape[1::-1] for image in self.images], dtype=torch.float32, device=self.device)
+
+    def _squares(self, rows):
+        """Pictures `rows` as one tensor (B, 3, S, S), each in the top left of a square filled with `border`."""
+        images = [decoded(self.images[i]) for i in rows]
+        side = max((max(image.shape[:2]) for image in images), default=1)
+        out = torch.full((len(images), 3, side, side), self.border, dtype=torch.uint8, device=self.device)
+        for row, image in zip(out, images, strict=True):
+            row[:, : image.shape[0], : image.shape[1]] = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(self.device)
+        return out
 
     def crops(self, rows, matrices, size):
         """Pictures `rows` (B,) under affine maps (B, 2, 3) to crops of `size` (width, height): (B, 3, h, w) float32 from 0 to 255."""
@@ -36,7 +51,7 @@ class Gallery:
     def _sample(self, rows, matrices, size):
         grid = cell_centres(size, self.device)
         points = apply(invert(matrices), grid.expand(len(rows), -1, -1)).view(len(rows), size[1], size[0], 2)
-        pixels = self.pixels[rows].float() - self.border
+        pixels = (self._squares(rows.tolist()) if self.pixels is None else self.pixels[rows]).float() - self.border
         return F.grid_sample(pixels, points * (2 / pixels.shape[-1]) - 1, align_corners=False) + self.border
 
 

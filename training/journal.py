@@ -3,13 +3,13 @@
 import csv
 import importlib.util
 import io
-import os
 import pathlib
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from core.errors import InputError
+from core.files import whole
 
 
 class Journal:
@@ -39,9 +39,8 @@ class Journal:
         table = csv.DictWriter(text, names, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(history)
-        partial = self.folder / f"{self.stem}log.partial.csv"
-        partial.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(partial, self.folder / f"{self.stem}log.csv")
+        with whole(self.folder / f"{self.stem}log.csv") as partial:
+            partial.write_text(text.getvalue(), encoding="utf-8")
         if self.tensorboard:
             self._tell(history[-1])
 

@@ -85,7 +85,6 @@ def main(argv=None):
     device, arc = pick_device(options.device), tuple(int(n) for n in options.arc.split(","))
     model = TemporalModel(arc, options.channels, len(BODY21) + 1, 3, len(BODY21), 4, options.causal, dropout=options.dropout)
     state = pathlib.Path(options.state)
-    state.parent.mkdir(parents=True, exist_ok=True)
     if options.start:
         load_strict(model, load(resolve(options.start))[0], options.start)
     model = model.to(device)

@@ -15,6 +15,7 @@ import torch
 from torch import distributed
 
 from core.errors import InputError
+from core.files import whole
 
 
 class Average(torch.nn.Module):
@@ -65,11 +66,9 @@ def average_gradients(parameters, number=0.0):
 
 
 def save(path, state):
-    """Write a checkpoint beside its place, then rename it: a killed training never leaves half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.stem + ".partial" + path.suffix)
-    torch.save(state, partial)
-    os.replace(partial, path)
+    """Write a checkpoint: a killed training never leaves half a file."""
+    with whole(path) as partial:
+        torch.save(state, partial)
 
 
 class Run:
@@ -84,6 +83,7 @@ class Run:
         self.average = Average(model, decay)
         self.optimizer = torch.optim.AdamW(groups, lr, weight_decay=weight_decay, foreach=True)
         self.epoch, self.seconds = 0, 0.0
+        path.parent.mkdir(parents=True, exist_ok=True)  # what cannot be written should say so before an epoch is lost
         if path.exists():
             self._load(torch.load(path, map_location=self.device, weights_only=True))
 

@@ -30,7 +30,7 @@ SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
 FIRST = 0.4  # weight of the first opinion's loss
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
-WEIGHTS = {"coco_people": 0.42, "lspet": 0.31, "coco_small": 0.01, "drawn": 0.06, "unlabelled": 0.20}  # share of the crops
+WEIGHTS = {"coco_people": 0.34, "lspet": 0.26, "coco_small": 0.01, "drawn": 0.04, "squeezed": 0.12, "unlabelled": 0.23}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
 UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 
@@ -41,7 +41,7 @@ class Lessons:
     def __init__(self, who, device, teacher=None):
         self.gallery = Gallery(who.images, device)
         self.boxes, self.joints, self.depth = (torch.from_numpy(v).to(device) for v in (who.boxes, who.joints, who.depth))
-        self.square = torch.from_numpy(who.source == people.SETS.index("unlabelled")).to(device)
+        self.square = torch.from_numpy(who.source == people.SETS.index("squeezed")).to(device)
         count = np.bincount(who.source, minlength=len(people.SETS))
         self.weights = torch.from_numpy(np.array([WEIGHTS[name] for name in people.SETS])[who.source] / count[who.source]).to(device)
         self.taught = teacher(self.gallery, self.boxes, self.joints) if teacher else None
@@ -169,7 +169,6 @@ def train(options):
     device, share = begin(options.seed, options.device, options.threads)
     state = pathlib.Path(options.state)
     plan, wanted = stages(options.sizes), crop_size(options.inference) if options.inference else None
-    state.parent.mkdir(parents=True, exist_ok=True)
     who = gather(options)
     labelled = who.source == people.SETS.index("coco_people")
     held = held_out(len(who)) & labelled

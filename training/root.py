@@ -54,7 +54,6 @@ def main(argv=None):
     torch.manual_seed(options.seed)
     motion = mocap.unpack(options.packed) if options.packed else mocap.load(options.data, options.files.split(","))
     device, state = pick_device(options.device), pathlib.Path(options.state)
-    state.parent.mkdir(parents=True, exist_ok=True)
     model = DistanceNet().to(device)
     run = Run(model, [{"params": list(model.parameters()), "factor": 1.0}], state, options.lr, options.epochs, options.minutes)
     while not run.done:

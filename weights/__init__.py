@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from core.errors import InputError
+from core.files import whole
 from weights._files import find, kept_in, manifest
 
 __all__ = ["checkpoint", "kept_in", "load", "load_strict", "manifest", "parts", "resolve", "save"]
@@ -60,10 +61,9 @@ def save(path, state, header):
     if faulty := [key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise ValueError(f"{path}: not finite in half precision: {_listed(faulty)}")
     text = {str(key): str(value) for key, value in header.items()}
-    partial = pathlib.Path(path).with_suffix(".partial.safetensors")
-    save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, partial, metadata=text)
-    partial.chmod(0o644)  # safetensors makes files that only their maker can read
-    partial.replace(path)
+    with whole(path) as partial:
+        save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, partial, metadata=text)
+        partial.chmod(0o644)  # safetensors makes files that only their maker can read
 
 
 def load_strict(module, state, name):

@@ -60,9 +60,10 @@ def load_sports(root):
 
 
 def load_unlabelled(folder):
-    """Photographs without labels (for a teacher): every .jpg under `folder`, all taken as squeezed to squares."""
+    """Photographs without labels (for a teacher): every .jpg under `folder`; the square ones are taken as squeezed to that shape."""
     nobody = np.zeros((0, 4), np.float32)
-    return [Photograph(path.read_bytes(), nobody, WHOLE, True) for path in sorted(pathlib.Path(folder).rglob("*.jpg"))]
+    found = [Photograph(path.read_bytes(), nobody, WHOLE) for path in sorted(pathlib.Path(folder).rglob("*.jpg"))]
+    return [dataclasses.replace(p, square=len(set(decode(p).shape[:2])) == 1) for p in found]
 
 
 def pack(path, photographs):

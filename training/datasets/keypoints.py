@@ -1,11 +1,11 @@
 """VideoPose3D's files of 2D keypoints, `data_2d_{set}_{kind}.npz`: read strictly, and written."""
 
-import os
 import pathlib
 
 import numpy as np
 
 from core.errors import InputError
+from core.files import whole
 from training.datasets.lifting import Layout
 from training.datasets.pickles import load_npz
 
@@ -76,9 +76,6 @@ def write(path, points, layout, sizes=None, named=True):
 
 
 def save_npz(path, **content):
-    """An .npz of dictionaries as the published programs read them, written beside its place and then renamed."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.stem + ".partial.npz")
-    np.savez(partial, **{name: np.array(value, dtype=object) for name, value in content.items()})
-    os.replace(partial, path)
+    """An .npz of dictionaries as the published programs read them."""
+    with whole(path) as partial:
+        np.savez(partial, **{name: np.array(value, dtype=object) for name, value in content.items()})

@@ -10,13 +10,13 @@ from core.skeletons import BODY21
 
 LONGEST = 288  # px of a stored cut-out: enough for 256x192 crops
 CONTEXT = 1.6  # side of the stored cut-out over the longer side of the box
-SETS = ("coco_people", "lspet", "coco_small", "drawn", "unlabelled")  # what the numbers in `source` mean
+SETS = ("coco_people", "lspet", "coco_small", "drawn", "squeezed", "unlabelled")  # what the numbers in `source` mean
 
 
 @dataclass(frozen=True)
 class People:
-    """Rows = people: images (N) of RGB uint8 cut-outs, boxes (N, 4) px, joints (N, 21, 3) of BODY21 x, y px and weight in the loss (0 = unknown),
-    depth (N, 21) m behind the pelvis, NaN where it is not known, and `source` (N) the number of the data set in SETS."""
+    """Rows = people: images (N) of RGB cut-outs, `decoded` or not, boxes (N, 4) px, joints (N, 21, 3) of BODY21 x, y px and weight in the loss (0 =
+    unknown), depth (N, 21) m behind the pelvis, NaN where it is not known, and `source` (N) the number of the data set in SETS."""
 
     images: list
     boxes: np.ndarray
@@ -44,6 +44,11 @@ def read(path):
     if image is None:
         raise InputError(f"{path}: no readable picture")
     return image[..., ::-1]
+
+
+def decoded(image):
+    """An RGB picture (H, W, 3), or the file (n,) uint8 of one, as an RGB picture."""
+    return image if image.ndim == 3 else np.ascontiguousarray(cv2.imdecode(image, cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def cut(image, box, joints, context=CONTEXT, longest=LONGEST):
@@ -76,8 +81,9 @@ def made(images, boxes, joints, source, depth=None):
 
 def save(people, path, longest=192, quality=60):
     """All people in one file: WebP pictures of at most `longest` px, boxes, joints, depth."""
-    small = [cut(image, np.array([0, 0, image.shape[1], image.shape[0]], float), np.zeros((1, 3)), 9, longest)[0] for image in people.images]
-    scale = np.array([[s.shape[1] / i.shape[1], s.shape[0] / i.shape[0]] for s, i in zip(small, people.images, strict=True)], np.float32)
+    images = [decoded(image) for image in people.images]
+    small = [cut(image, np.array([0, 0, image.shape[1], image.shape[0]], float), np.zeros((1, 3)), 9, longest)[0] for image in images]
+    scale = np.array([[s.shape[1] / i.shape[1], s.shape[0] / i.shape[0]] for s, i in zip(small, images, strict=True)], np.float32)
     files = [cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].ravel() for image in small]
     joints = people.joints * np.concatenate([scale, np.ones_like(scale[:, :1])], 1)[:, None]
     np.savez(path, pictures=np.concatenate(files), ends=np.cumsum([len(f) for f in files]), boxes=people.boxes * np.tile(scale, 2),
@@ -85,11 +91,9 @@ def save(people, path, longest=192, quality=60):
 
 
 def load(path):
-    """The people of a file that `save` wrote. Raises InputError where there is none."""
+    """The people of a file that `save` wrote, their pictures not yet decoded. Raises InputError where there is none."""
     try:
         data = np.load(path)
     except OSError as error:
         raise InputError(f"{path}: no packed people") from error
-    pieces = np.split(data["pictures"], data["ends"][:-1])
-    images = [cv2.imdecode(piece, cv2.IMREAD_COLOR)[..., ::-1].copy() for piece in pieces]
-    return People(images, data["boxes"], data["joints"], data["depth"], data["source"])
+    return People(np.split(data["pictures"], data["ends"][:-1]), data["boxes"], data["joints"], data["depth"], data["source"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import InputError
+from core.files import whole
 from core.skeletons import H36M17
 from training.datasets import mppe, mppe_human36m, pickles
 
@@ -72,11 +73,8 @@ def action_of(name):
 
 def write(path, rows):
     """Write people, dicts with FIELDS, as such a file."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(pickle.dumps(rows, protocol=4))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(pickle.dumps(rows, protocol=4))
 
 
 def convert(data, output, every=10):

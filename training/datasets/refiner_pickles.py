@@ -3,14 +3,13 @@
 Pixels of a crop of 256 and millimetres in the file, metres in the record.
 """
 
-import os
-import pathlib
 import pickle
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.errors import InputError
+from core.files import whole
 from training.datasets import pose_pickles
 
 ORIGIN = "`python -m training.evaluate senet --cfg X.yaml --save FILE` writes it"
@@ -44,9 +43,6 @@ def load(path):
 
 def write(path, guesses):
     """Write Guesses as such a file."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = {"image": list(guesses.images), "pred": list(guesses.own * 1000), "img_pred": list(guesses.patch), "gt": list(guesses.truth * 1000)}
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(pickle.dumps(table, protocol=4))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(pickle.dumps(table, protocol=4))

@@ -9,7 +9,7 @@ import torch
 from core.skeletons import BODY21
 from training.box_teachers import BORDER, council
 from training.datasets import boxes as data
-from training.datasets.people import cut, made
+from training.datasets.people import cut, join, made
 from training.gallery import Gallery
 
 SURE = 0.6  # score of a person who is taken
@@ -44,14 +44,15 @@ def kept(path, photographs, ask):
 
 
 def load(path, teachers, device):
-    """The people in a file of packed photographs (`training.datasets.boxes.pack`), without joints."""
+    """The people in a file of packed photographs (`training.datasets.boxes.pack`), without joints: those of squeezed ones first."""
     photographs = [p for p in data.unpack(path) if not p.marked]
-    images, places = [], []
+    parts = {"squeezed": ([], []), "unlabelled": ([], [])}
     for photograph, (found, scores) in zip(photographs, boxes(photographs, teachers, device), strict=True):
         side = (found[:, 2:] - found[:, :2]).max(1, initial=0)
-        image = data.decode(photograph)
+        image, (images, places) = data.decode(photograph), parts["squeezed" if photograph.square else "unlabelled"]
         for box in found[(scores > SURE) & (side >= SHORTEST) & (side <= TALLEST)]:
             part, place, _ = cut(image, box.astype(float), np.zeros((len(BODY21), 3)))
             images.append(part)
             places.append(place)
-    return made(images, np.array(places).reshape(-1, 4), np.zeros((len(images), len(BODY21), 3)), "unlabelled")
+    return join([made(images, np.array(places).reshape(-1, 4), np.zeros((len(images), len(BODY21), 3)), name)
+                 for name, (images, places) in parts.items()])

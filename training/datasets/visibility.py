@@ -1,13 +1,13 @@
 """Anatomy3D's `score.pkl`: how well each 2D joint of Human3.6M is seen, a pickled {"S1_Walking 1.0": (T, J, 1)} for each recording and camera."""
 
 import dataclasses
-import os
 import pathlib
 import pickle
 
 import numpy as np
 
 from core.errors import InputError
+from core.files import whole
 from training.datasets import pickles
 
 TO_HAVE = ("Anatomy3D's authors give AlphaPose's scores of Human3.6M (`python -m weights list` says where, under anatomy3d-scores); "
@@ -58,8 +58,5 @@ def _scored(view, key, scores):
 
 def write(path, scores):
     """Write {name: (T, J)} as the authors' file, whole or not at all."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.pkl")
-    partial.write_bytes(pickle.dumps({key: np.asarray(value, np.float32)[..., None] for key, value in scores.items()}, protocol=4))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(pickle.dumps({key: np.asarray(value, np.float32)[..., None] for key, value in scores.items()}, protocol=4))

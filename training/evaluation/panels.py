@@ -4,7 +4,6 @@ The world's z is up; each panel follows the root in a cube of 1.7 metres. Right 
 """
 
 import itertools
-import os
 import pathlib
 
 import av
@@ -17,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from core.errors import InputError
+from core.files import whole
 from training.datasets.rigs import pixels, rig, to_world, turned
 
 CUBE = 1.7  # metres
@@ -84,10 +84,8 @@ def chosen(data, options):
 
 
 def save_array(path, joints):
-    path = pathlib.Path(path)
-    partial = path.with_name(path.stem + ".partial.npy")
-    np.save(partial, joints.astype(np.float32))
-    os.replace(partial, path.with_suffix(".npy"))
+    with whole(pathlib.Path(path).with_suffix(".npy")) as partial:
+        np.save(partial, joints.astype(np.float32))
 
 
 def in_world(joints, clip):
@@ -106,24 +104,19 @@ def in_world(joints, clip):
 
 
 def draw(points, poses, clip, data, options):
-    """Write the animation of 2D points (T, J, 2 or 3) px and {title: (T, J, 3) m} beside its place, then rename it."""
+    """Write the animation of 2D points (T, J, 2 or 3) px and {title: (T, J, 3) m}."""
     points, poses, images = cut(points, poses, clip.camera, options)
     figure, picture, bodies = laid_out(poses, clip.camera, data, options.viz_size)
     path = pathlib.Path(options.viz_output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     rate = (data.fps or rate_of(options.viz_video)) / options.viz_downsample
     writer = WRITERS[path.suffix](rate, **({"bitrate": options.viz_bitrate} if path.suffix == ".mp4" else {}))
-    try:
-        with matplotlib.rc_context({"animation.ffmpeg_path": imageio_ffmpeg.get_ffmpeg_exe()}), writer.saving(figure, str(partial), DPI):
-            for frame, image in enumerate(images):
-                picture.show(image, points[frame])
-                for body, joints in zip(bodies, poses.values(), strict=True):
-                    body.show(joints[frame])
-                writer.grab_frame()
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    program = matplotlib.rc_context({"animation.ffmpeg_path": imageio_ffmpeg.get_ffmpeg_exe()})
+    with whole(path) as partial, program, writer.saving(figure, str(partial), DPI):
+        for frame, image in enumerate(images):
+            picture.show(image, points[frame])
+            for body, joints in zip(bodies, poses.values(), strict=True):
+                body.show(joints[frame])
+            writer.grab_frame()
 
 
 def cut(points, poses, camera, options):

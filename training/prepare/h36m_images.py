@@ -7,7 +7,6 @@ as large (the authors' come from the data set's masks). Then every tenth frame b
 
 import argparse
 import json
-import os
 import pathlib
 
 import cv2
@@ -16,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from app import video
 from core.errors import BrokenVideo, InputError
+from core.files import whole
 from training.datasets import pose_pickles, rigs
 from training.datasets.human36m import RECORDED, TO_HAVE, kept, read_joints
 from training.datasets.mppe_human36m import ACTIONS, EVERY, SUBJECTS
@@ -76,9 +76,8 @@ def extract(path, folder, name, wanted, size):
 
 
 def _save(path, image):
-    partial = path.with_name(f"{path.stem}.partial.jpg")
-    cv2.imwrite(str(partial), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    os.replace(partial, path)
+    with whole(path) as partial:
+        cv2.imwrite(str(partial), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
 
 
 def subject_files(number, takes, videos, output):
