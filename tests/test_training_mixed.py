@@ -18,12 +18,14 @@ def close(found, wanted, tolerance=0.03):
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "kernel", "stride", "groups", "bias"), [
-    (8, 16, 1, 1, 1, True), (8, 16, 1, 1, 1, False), (8, 8, 3, 1, 8, True), (8, 8, 3, 2, 8, False), (8, 8, 5, 1, 8, True), (3, 8, 3, 2, 1, True)])
-def test_every_kind_of_convolution_has_its_value_and_its_gradients(inputs, outputs, kernel, stride, groups, bias):
+    (8, 16, 1, 1, 1, True), (8, 16, 1, 1, 1, False), (8, 8, 3, 1, 8, True), (8, 8, 3, 2, 8, False), (8, 8, 4, 1, 8, True), (8, 8, 5, 1, 8, True),
+    (8, 8, 5, 2, 8, True), (8, 8, 7, 1, 8, True), (3, 8, 3, 2, 1, True)])
+def test_every_kind_of_convolution_has_its_value_and_its_gradients(inputs, outputs, kernel, stride, groups, bias, monkeypatch):
     torch.manual_seed(0)
+    monkeypatch.setattr("training.mixed.CACHED", 2 * 8 * 12 * 16)  # two of the three pictures at a time
     plain = nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias))
     other = mixed(copy.deepcopy(plain))
-    pictures = [torch.randn(2, inputs, 12, 16).to(memory_format=torch.channels_last).requires_grad_() for _ in range(2)]
+    pictures = [torch.randn(3, inputs, 12, 16).to(memory_format=torch.channels_last).requires_grad_() for _ in range(2)]
     pictures[1].data = pictures[0].data.clone()
     values = [network(x) for network, x in zip((plain, other), pictures, strict=True)]
     towards = torch.randn_like(values[0])

@@ -115,9 +115,16 @@ def noise(x, draw):
 
 def cut_out(x, joints, draw, share=0.4):
     """In a `share` of the pictures one to three spots, mostly at joints (B, J, 3) px, hidden behind plain or noisy patches."""
+    rows = draw.chance(share, len(x)).nonzero()[:, 0]
+    if len(rows):
+        x = x.clone()
+        x[rows] = _hidden(x[rows], joints[rows], draw)
+    return x
+
+
+def _hidden(x, joints, draw):
     count, (height, width) = len(x), x.shape[2:]
     grid_x, grid_y = torch.arange(width, device=x.device), torch.arange(height, device=x.device)
-    struck, speckle = draw.chance(share, count), 255 * draw.rand(*x.shape)
     for times in (1.0, 0.4, 0.3):
         chosen = torch.multinomial((joints[..., 2] > 0) + 1e-6, 1, generator=draw.generator)
         spot = joints[..., :2].gather(1, chosen[..., None].expand(-1, -1, 2))[:, 0] + 0.04 * height * draw.randn(count, 2)
@@ -125,8 +132,8 @@ def cut_out(x, joints, draw, share=0.4):
         centre = torch.where(draw.chance(0.6, count, 1), spot, anywhere)
         half = draw.rand(count, 2, low=0.04, high=0.16) * height
         inside = ((grid_x - centre[:, :1]).abs() < half[:, :1])[:, None, None] & ((grid_y - centre[:, 1:]).abs() < half[:, 1:])[:, None, :, None]
-        hit = inside & (struck & draw.chance(times, count))[:, None, None, None]
+        hit = inside & draw.chance(times, count)[:, None, None, None]
         patch = 255 * draw.rand(count, 3, 1, 1)
-        patch = torch.where(draw.chance(0.3, count, 1, 1, 1), speckle, patch)
+        patch = torch.where(draw.chance(0.3, count, 1, 1, 1), 255 * draw.rand(*x.shape), patch)
         x = torch.where(hit, patch, x)
     return x
