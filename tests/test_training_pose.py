@@ -19,10 +19,10 @@ from core.geometry import crop_matrix
 from core.networks import fuse
 from core.skeletons import BODY21, COCO17
 from poses.body21 import PoseNet, decode, probabilities
-from training import augment, dispatch, looks, loop, pose, pose_release
+from training import augment, dispatch, heatmaps, looks, loop, pose, pose_release
 from training.datasets import coco_people, lspet, people, teaching
 from training.evaluation import pose as evaluation
-from training.gallery import apply
+from training.gallery import Gallery, apply, cell_centres
 from training.start import unfold
 
 
@@ -48,7 +48,7 @@ def lessons(crowd, teacher=None):
 
 def test_targets_are_probabilities_and_outside_is_a_cell_of_its_own():
     joints = torch.tensor([[[48.0, 64, 1], [-5, 20, 1], [10, 10, 0.5]]])
-    wanted, weight = pose.targets(joints, (96, 128))
+    wanted, weight = heatmaps.targets(joints, (96, 128))
     assert torch.allclose(wanted.sum(-1), torch.ones(1, 3))
     assert wanted[0, :, -1].tolist() == [0, 1, 0]
     assert weight.tolist() == [[1, 1, 0.5]]
@@ -57,23 +57,36 @@ def test_targets_are_probabilities_and_outside_is_a_cell_of_its_own():
 def test_the_loss_is_least_where_the_joint_is_and_ignores_unknown_joints():
     joints = torch.zeros(1, 21, 3)
     joints[0, 0] = torch.tensor([50.0, 70, 1])
-    wanted, weight = pose.targets(joints, (96, 128))
+    wanted, weight = heatmaps.targets(joints, (96, 128))
     right = torch.log(wanted[..., :-1].clamp_min(1e-6)).reshape(1, 21, 32, 24) + 8
     wrong = right.flip(2)
-    assert pose.cross_entropy(right, wanted, weight) < pose.cross_entropy(wrong, wanted, weight) - 1
+    assert heatmaps.cross_entropy(right, wanted, weight) < heatmaps.cross_entropy(wrong, wanted, weight) - 1
     changed = right.clone()
     changed[:, 1:] += torch.randn(1, 20, 32, 24)
-    assert pose.cross_entropy(changed, wanted, weight) == pose.cross_entropy(right, wanted, weight)
+    assert heatmaps.cross_entropy(changed, wanted, weight) == heatmaps.cross_entropy(right, wanted, weight)
     points, _ = decode(probabilities(right), torch.tensor([10.0]))
     assert np.allclose(points[0, 0], (50, 70), atol=0.5)
 
 
 def test_depth_is_read_where_the_joint_is_and_only_where_it_is_known():
-    wanted, _ = pose.targets(torch.tensor([[[50.0, 70, 1], [20, 20, 1]]]), (96, 128))
+    wanted, _ = heatmaps.targets(torch.tensor([[[50.0, 70, 1], [20, 20, 1]]]), (96, 128))
     maps = torch.full((1, 2, 32, 24), 9.0)
     maps[0, 0, 14:21, 9:16] = 0.25
-    assert pose.depth_loss(maps, wanted, torch.tensor([[0.5, torch.nan]])) == pytest.approx(1, abs=0.05)
-    assert pose.depth_loss(maps, wanted, torch.full((1, 2), torch.nan)) == 0
+    assert heatmaps.depth_loss(maps, wanted, torch.tensor([[0.5, torch.nan]])) == pytest.approx(1, abs=0.05)
+    assert heatmaps.depth_loss(maps, wanted, torch.full((1, 2), torch.nan)) == 0
+
+
+def test_nearness_is_the_distance_in_cells_from_what_is_found():
+    joints = torch.tensor([[[48.0, 64, 1], [2, 3, 1], [-5, 20, 1], [70, 70, 0]]])
+    wanted, weight = heatmaps.targets(joints, (96, 128))
+    maps = wanted[..., :-1].clamp_min(1e-9).log().reshape(1, 4, 32, 24)
+    assert heatmaps.nearness(maps, wanted, weight) == pytest.approx(0, abs=1e-5)
+    moved = maps.clone()
+    moved[0, 0] = maps[0, 0].roll(1, 1)
+    assert heatmaps.nearness(moved, wanted, weight) == pytest.approx(0.5, abs=0.05)  # one cell, of two joints that are there and known
+    far = maps.clone()
+    far[0, 0, 30, 20] = 50.0
+    assert heatmaps.nearness(far, wanted, weight) == pytest.approx(0, abs=1e-5)
 
 
 def test_augmented_joints_stay_on_their_spots():
@@ -87,7 +100,7 @@ def test_augmented_joints_stay_on_their_spots():
     light, row = pictures.mean(1), weight.argmax(1)
     names = {BODY21.joints[i] for i in row.tolist()}
     assert names == {"left_wrist", "right_wrist"}  # mirrored people have their sides exchanged
-    cells, checked = pose.cell_centres((96, 128), "cpu", 4), 0
+    cells, checked = cell_centres((96, 128), "cpu", 4), 0
     for i in range(200):
         place = cells[wanted[i, row[i], :-1].argmax()]
         if wanted[i, row[i], -1] < 0.5 and (place > 8).all() and (place < torch.tensor([88, 120])).all():
@@ -118,9 +131,26 @@ def test_labels_become_body21():
     keypoints[COCO17.index("left_hip")] = 0
     body = coco_people.to_body(keypoints)
     assert body[BODY21.indices("pelvis", "spine", "left_hip"), 2].tolist() == [0, 0, 0]
+    keypoints[3, 2] = 1
+    assert coco_people.to_body(keypoints)[[2, 3], 2].tolist() == [1, coco_people.HIDDEN]
     sports = lspet.to_body(np.concatenate([np.arange(28.0).reshape(14, 2), np.ones((14, 1))], 1))
     assert sports[BODY21.index("head_top")].tolist() == [26, 27, 1]
     assert sports[BODY21.index("nose"), 2] == 0
+
+
+def test_labels_that_number_pixels_lie_on_the_middle_of_theirs(tmp_path):
+    folder = tmp_path / "coco_people"
+    (folder / "images").mkdir(parents=True)
+    keypoints = np.random.default_rng(1).integers(2, 40, (1, 17, 3))
+    np.savez(folder / "persons.npz", main=[True], split=["val"], image_index=[0], name=["a.png"], box_xyxy=[[0, 0, 44, 44]], keypoints=keypoints)
+    image = np.zeros((44, 44, 3), np.uint8)
+    image[keypoints[0, 7, 1], keypoints[0, 7, 0]] = 255
+    (_, _, box, found), = coco_people.rows(tmp_path, "val")
+    crop = augment.crop_matrices(torch.tensor(box[None]), (352, 352), torch.ones(1), torch.zeros(1), torch.ones(1)).float()
+    grey = Gallery([image]).crops(torch.tensor([0]), crop, (352, 352))[0, 0]
+    weight, (rows, columns) = grey.sum(), (torch.arange(352) + 0.5, torch.arange(352) + 0.5)
+    middle = torch.stack([(grey.sum(0) * columns).sum(), (grey.sum(1) * rows).sum()]) / weight
+    assert torch.allclose(middle, apply(crop, torch.tensor(found[None, :, :2]).float())[0, 7], atol=0.01)
 
 
 def test_cut_outs_and_packed_files_keep_joints_on_their_spots(crowd, tmp_path):
@@ -166,7 +196,7 @@ def test_what_the_teacher_sees_moves_with_the_crop(crowd):
     seen = each.taught.seen_from(rows, matrices, size)
     assert torch.allclose(seen.sum(-1), torch.ones(4, 17), atol=1e-5)
     expected = apply(matrices, each.taught.points[rows])
-    cells = pose.cell_centres(size, "cpu", 4)
+    cells = cell_centres(size, "cpu", 4)
     assert ((seen[..., :-1] @ cells) - expected).abs().max() < 2
 
 

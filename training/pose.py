@@ -18,17 +18,17 @@ from core.skeletons import BODY21
 from poses._body21 import PoseNet
 from training import augment, frozen, looks, pose_teachers
 from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
-from training.gallery import Gallery, cell_centres
+from training.gallery import Gallery
+from training.heatmaps import cross_entropy, depth_loss, mirrored, nearness, targets
 from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
 from training.pose_release import held_out, release
 from training.seeds import begin, together
 from training.start import groups, start_trunk, unfold
 
-SIGMA = 0.022  # of the target, over the crop's height
-STRIDE = 4
 SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
 FIRST = 0.4  # weight of the first opinion's loss
+NEARNESS = 0.2  # of that of places, in cells
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
 WEIGHTS = {"coco_people": 0.34, "lspet": 0.26, "coco_small": 0.01, "drawn": 0.04, "squeezed": 0.12, "unlabelled": 0.23}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
@@ -65,39 +65,9 @@ class Lessons:
         pictures = looks.degrade(looks.colour(pictures, draw, 1 - 0.8 * strength), draw, 0.45 * strength)
         pictures = looks.cut_out(pictures, placed, draw, 0.4 * strength)
         pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
-        wanted = torch.where(flip[:, None, None], _mirrored(wanted, size)[:, mirror], wanted)
+        wanted = torch.where(flip[:, None, None], mirrored(wanted, size)[:, mirror], wanted)
         weight, depth = (torch.where(flip[:, None], v[:, mirror], v) for v in (weight, self.depth[rows]))
         return normalised(pictures), wanted, weight, depth
-
-
-def _mirrored(wanted, size):
-    """Targets (B, J, cells + 1) of the mirrored crops, joints still under their old names."""
-    shape = (*wanted.shape[:2], size[1] // STRIDE, size[0] // STRIDE)
-    return torch.cat([wanted[..., :-1].reshape(shape).flip(3).flatten(2), wanted[..., -1:]], -1)
-
-
-def targets(joints, size):
-    """(B, J, h/4 * w/4 + 1) probabilities of each cell, the last is "outside", and weights (B, J), of joints (B, J, 3) in crop px."""
-    cells = cell_centres(size, joints.device, STRIDE)
-    distance = (joints[..., None, :2] - cells).square().sum(-1)
-    inside = ((joints[..., :2] >= 0) & (joints[..., :2] < torch.tensor(size, device=joints.device))).all(-1, keepdim=True)
-    spot = torch.softmax(-distance / (2 * (SIGMA * size[1]) ** 2), -1) * inside
-    return torch.cat([spot, (~inside).to(spot.dtype)], -1), joints[..., 2]
-
-
-def cross_entropy(logits, wanted, weight):
-    """Mean over the known joints of the cross-entropy of logits (B, J, h, w), and 0 for "outside", with the targets."""
-    flat = torch.nn.functional.pad(logits.float().flatten(2), (0, 1))
-    each = -(wanted * flat.log_softmax(-1)).sum(-1)
-    return (each * weight).sum() / weight.sum().clamp_min(1)
-
-
-def depth_loss(maps, wanted, depth):
-    """Mean error in units of 0.25 m of depth maps (B, J, h, w), read where the targets say, at joints inside the crop whose depth is known."""
-    there = wanted[..., :-1]
-    known = depth.isfinite() & (wanted[..., -1] < 0.5)
-    read = (maps.float().flatten(2) * there).sum(-1)
-    return ((read - depth.nan_to_num()).abs() * known).sum() / known.sum().clamp_min(1) / 0.25
 
 
 def build_model(init=None, start=None, pictures=None):
@@ -201,4 +171,4 @@ def batch_loss(forward, batch):
     pictures, wanted, weight, depth = batch
     last, deep, first = forward(pictures).split(len(BODY21), 1)
     opinions = cross_entropy(last, wanted, weight) + FIRST * cross_entropy(first, wanted, weight)
-    return opinions + DEPTH * depth_loss(deep, wanted, depth)
+    return opinions + DEPTH * depth_loss(deep, wanted, depth) + NEARNESS * nearness(last, wanted, weight)

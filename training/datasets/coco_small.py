@@ -19,7 +19,7 @@ def rows(root):
         keypoints = np.array(person["keypoints"], float).reshape(17, 3)
         if (keypoints[:, 2] > 0).sum() >= LEAST:
             x, y, width, height = person["bbox"]
-            yield files[person["image_id"]], np.array([x, y, x + width, y + height], float), keypoints
+            yield files[person["image_id"]], np.array([x, y, x + width, y + height], float), people.centred(keypoints)
 
 
 def load(root):

@@ -19,7 +19,7 @@ def rows(root, split):
     """(number, file, box (4,), joints (14, 3) x, y, marked) of the images of a split, "train" or "val"."""
     data = np.load(root / "lspet" / f"{split}.npz")
     for number, joints in zip(data["index"], data["joints"], strict=True):
-        yield number, root / "lspet" / split / f"im{number:05d}.jpg", tight_box(joints), joints
+        yield number, root / "lspet" / split / f"im{number:05d}.jpg", tight_box(joints), people.centred(joints)
 
 
 def tight_box(joints):

@@ -32,6 +32,11 @@ class People:
         return People([self.images[i] for i in rows], self.boxes[rows], self.joints[rows], self.depth[rows], self.source[rows])
 
 
+def centred(joints):
+    """Joints (..., 3) whose labels number the pixels from 0, in our coordinates, in which the centre of pixel 0 lies at 0.5."""
+    return joints + (0.5, 0.5, 0)
+
+
 def join(parts):
     """The people of several sets as one."""
     return People(sum((part.images for part in parts), []), *(np.concatenate([getattr(part, name) for part in parts])

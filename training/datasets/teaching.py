@@ -16,7 +16,7 @@ from training.pose_teachers import SCALE, SIZE, STRIDE, peaks
 
 SURE = 0.25  # peak of the teacher's heat map from which it is believed
 TRUST = 0.7  # weight of the teacher's joint where there is no label
-SHARE = 0.25  # of the teacher in the target of a labelled joint that it agrees with
+SHARE = 0.5  # of the teacher in the target of a labelled joint that it agrees with
 DOUBT = 0.4  # weight of a label that a sure teacher contradicts
 FAR = 0.25  # of the box's longer side
 CENTRE = 0.5  # px of its crop at which the teacher's first cell is centred

@@ -4,7 +4,8 @@ lspet.pck02: share of the marked limb joints within 0.2 torso lengths; _head_dow
 45 degrees from the vertical.
 coco_people.oks: mean object keypoint similarity (COCO's sigmas, area 0.53 of the box); pck01: shoulders to ankles within 0.1 of the box's longer
 side; _hidden: joints that are marked as occluded; ece: expected calibration error of the scores for "within 0.1", 10 bins. Val splits, true boxes,
-or with --cut boxes that leave a part of everybody out, as a detector's sometimes do.
+or with --cut boxes that leave a part of everybody out, as a detector's sometimes do. Both sets' labels number the pixels from 0: they are read as
+the centres of these, at + 0.5.
 """
 
 import argparse
