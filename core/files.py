@@ -3,6 +3,8 @@
 import pathlib
 from contextlib import contextmanager
 
+import numpy as np
+
 
 def partial_of(path):
     """Where a file lies until it is whole: beside its place, with the same suffix."""
@@ -20,3 +22,9 @@ def whole(path):
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_arrays(path, compress=False, **arrays):
+    """Write arrays as one .npz file, whole and under just this name."""
+    with whole(path) as partial, open(partial, "wb") as file:
+        (np.savez_compressed if compress else np.savez)(file, **arrays)

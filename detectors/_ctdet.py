@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import weights as files
+from core import geometry
 from core.errors import InputError
 from core.geometry import apply_affine, clip_boxes, invert_affine, warp
 from core.networks import pick_device
@@ -129,14 +130,6 @@ def soft_nms(rows, sigma=0.5, least=0.001):
 
     Sides count one pixel more than their difference, as published.
     """
-    left, taken = np.array(rows, np.float32), []
-    while len(left):
-        best = left[:, 4].argmax()
-        taken.append(left[best].copy())
-        left = np.delete(left, best, 0)
-        shared = np.minimum(left[:, 2:4], taken[-1][2:4]) - np.maximum(left[:, :2], taken[-1][:2]) + 1
-        inside, areas = np.where((shared > 0).all(1), shared.prod(1), 0), (left[:, 2:4] - left[:, :2] + 1).prod(1)
-        overlap = inside / (areas + (taken[-1][2:4] - taken[-1][:2] + 1).prod() - inside)
-        left[:, 4] *= np.exp(-(overlap**2) / sigma)
-        left = left[(inside == 0) | (left[:, 4] >= least)]
-    return np.array(taken, np.float32).reshape(-1, 5)
+    order, scores = geometry.soft_nms(rows[:, :4] + np.array([0, 0, 1, 1]), rows[:, 4], 0, sigma)
+    kept = (scores == rows[order, 4]) | (scores >= least)
+    return np.column_stack([rows[order, :4], scores])[kept].astype(np.float32)

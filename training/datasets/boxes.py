@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
+from core.files import save_arrays
 from training.datasets import lspet
 
 WHOLE = np.array([[-1e4, -1e4, 1e4, 1e4]], np.float32)  # the ignore box of a picture in which nobody looked for everybody
@@ -69,8 +70,8 @@ def load_unlabelled(folder):
 def pack(path, photographs):
     """Write photographs into one .npz file."""
     counts = [[len(p.jpeg), len(p.boxes), len(p.ignore), p.square] for p in photographs]
-    np.savez(path, counts=np.array(counts), jpeg=np.frombuffer(b"".join(p.jpeg for p in photographs), np.uint8),
-             boxes=np.concatenate([p.boxes for p in photographs]), ignore=np.concatenate([p.ignore for p in photographs]))
+    save_arrays(path, counts=np.array(counts), jpeg=np.frombuffer(b"".join(p.jpeg for p in photographs), np.uint8),
+                boxes=np.concatenate([p.boxes for p in photographs]), ignore=np.concatenate([p.ignore for p in photographs]))
 
 
 def unpack(path):

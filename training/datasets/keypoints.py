@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from core.errors import InputError
-from core.files import whole
+from core.files import save_arrays
 from training.datasets.lifting import Layout
 from training.datasets.pickles import load_npz
 
@@ -77,5 +77,4 @@ def write(path, points, layout, sizes=None, named=True):
 
 def save_npz(path, **content):
     """An .npz of dictionaries as the published programs read them."""
-    with whole(path) as partial:
-        np.savez(partial, **{name: np.array(value, dtype=object) for name, value in content.items()})
+    save_arrays(path, **{name: np.array(value, dtype=object) for name, value in content.items()})

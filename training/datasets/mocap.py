@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from core.errors import InputError
+from core.files import save_arrays
 from core.normal import STATURE
 from core.skeletons import BODY21, H36M17
 
@@ -117,7 +118,7 @@ def rarity(mocap, every=10, power=0.5):
 
 def pack(mocap, path):
     """Write clips as one compressed file."""
-    np.savez_compressed(path, joints=mocap.joints, root=mocap.root, start=mocap.start, fps=mocap.fps, stature=mocap.stature)
+    save_arrays(path, compress=True, joints=mocap.joints, root=mocap.root, start=mocap.start, fps=mocap.fps, stature=mocap.stature)
 
 
 def unpack(path):

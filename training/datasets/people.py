@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
+from core.files import save_arrays
 from core.skeletons import BODY21
 
 LONGEST = 288  # px of a stored cut-out: enough for 256x192 crops
@@ -91,8 +92,8 @@ def save(people, path, longest=192, quality=60):
     scale = np.array([[s.shape[1] / i.shape[1], s.shape[0] / i.shape[0]] for s, i in zip(small, images, strict=True)], np.float32)
     files = [cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].ravel() for image in small]
     joints = people.joints * np.concatenate([scale, np.ones_like(scale[:, :1])], 1)[:, None]
-    np.savez(path, pictures=np.concatenate(files), ends=np.cumsum([len(f) for f in files]), boxes=people.boxes * np.tile(scale, 2),
-             joints=joints.astype(np.float32), depth=people.depth, source=people.source, skeleton=BODY21.name)
+    save_arrays(path, pictures=np.concatenate(files), ends=np.cumsum([len(f) for f in files]), boxes=people.boxes * np.tile(scale, 2),
+                joints=joints.astype(np.float32), depth=people.depth, source=people.source, skeleton=BODY21.name)
 
 
 def load(path):

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import torch
 
+from core.files import save_arrays
 from core.skeletons import BODY21
 from training.box_teachers import BORDER, council
 from training.datasets import boxes as data
@@ -38,8 +39,8 @@ def kept(path, photographs, ask):
             return list(zip(np.split(table["boxes"], ends), np.split(table["scores"], ends), strict=True))
     found = ask(photographs)
     if found:
-        np.savez(path, key=key, counts=[len(scores) for _, scores in found], boxes=np.concatenate([boxes for boxes, _ in found]),
-                 scores=np.concatenate([scores for _, scores in found]))
+        save_arrays(path, key=key, counts=[len(scores) for _, scores in found], boxes=np.concatenate([boxes for boxes, _ in found]),
+                    scores=np.concatenate([scores for _, scores in found]))
     return found
 
 
