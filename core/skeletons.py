@@ -88,6 +88,9 @@ HUMANEVA15 = _skeleton("humaneva15", """pelvis<pelvis thorax<pelvis left_shoulde
 
 COCO17 = Skeleton("coco17", BODY21.joints[:17], (-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14))
 
+# How far apart people mark each joint of COCO17, over the square root of the person's area: the sigmas of COCO's object keypoint similarity.
+COCO_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
+
 # MPII's joints in the order of EfficientPose.
 EFFICIENTPOSE16 = _skeleton("efficientpose16", """head_top<upper_neck upper_neck<thorax right_shoulder<thorax right_elbow<right_shoulder
     right_wrist<right_elbow thorax<pelvis left_shoulder<thorax left_elbow<left_shoulder left_wrist<left_elbow pelvis<pelvis

@@ -89,6 +89,19 @@ def test_nearness_is_the_distance_in_cells_from_what_is_found():
     assert heatmaps.nearness(far, wanted, weight) == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.parametrize("joint, less", [("nose", "left_hip"), ("left_ear", "left_shoulder"), ("left_wrist", "left_knee")])
+def test_a_cell_counts_more_where_people_mark_more_exactly(joint, less):
+    wanted, weight = heatmaps.targets(torch.tensor([48.0, 64, 1]).expand(1, 21, 3), (96, 128))
+    right = wanted[..., :-1].clamp_min(1e-9).log().reshape(1, 21, 32, 24)
+    losses = []
+    for name in (joint, less):
+        moved = right.clone()
+        moved[0, BODY21.index(name)] = right[0, 0].roll(1, 1)
+        maps = torch.cat([moved, torch.zeros_like(moved), moved], 1)
+        losses.append(pose.batch_loss(lambda _, maps=maps: maps, (None, wanted, weight, torch.full((1, 21), torch.nan))))
+    assert losses[0] > losses[1] + 0.001
+
+
 def test_augmented_joints_stay_on_their_spots():
     """Of 200 random crops, mirrored ones too, those that show the marked joint show it where the target says."""
     image = np.zeros((120, 120, 3), np.uint8)

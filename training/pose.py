@@ -14,7 +14,7 @@ import torch
 
 import weights
 from core.networks import normalised, pick_device
-from core.skeletons import BODY21
+from core.skeletons import BODY21, COCO_SIGMAS
 from poses._body21 import PoseNet
 from training import augment, frozen, looks, pose_teachers
 from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
@@ -28,10 +28,12 @@ from training.start import groups, start_trunk, unfold
 SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
 FIRST = 0.4  # weight of the first opinion's loss
-NEARNESS = 0.2  # of that of places, in cells
+NEARNESS = 0.3  # of that of places, in cells
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
 WEIGHTS = {"coco_people": 0.34, "lspet": 0.26, "coco_small": 0.01, "drawn": 0.04, "squeezed": 0.12, "unlabelled": 0.23}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
+# What a cell's distance counts at each joint: most in faces, which people mark most exactly
+EXACT = np.r_[COCO_SIGMAS.mean() / COCO_SIGMAS, np.ones(len(BODY21) - len(COCO_SIGMAS))].astype(np.float32)
 UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 
 
@@ -170,5 +172,6 @@ def train(options):
 def batch_loss(forward, batch):
     pictures, wanted, weight, depth = batch
     last, deep, first = forward(pictures).split(len(BODY21), 1)
+    exact = weight * torch.from_numpy(EXACT).to(weight.device)
     opinions = cross_entropy(last, wanted, weight) + FIRST * cross_entropy(first, wanted, weight)
-    return opinions + DEPTH * depth_loss(deep, wanted, depth) + NEARNESS * nearness(last, wanted, weight)
+    return opinions + DEPTH * depth_loss(deep, wanted, depth) + NEARNESS * nearness(last, wanted, exact)

@@ -15,12 +15,12 @@ import pathlib
 import numpy as np
 
 from core.records import Camera
+from core.skeletons import COCO_SIGMAS
 from poses import body21
 from training import pose_teachers
 from training.datasets import coco_people, lspet
 from training.datasets.people import read
 
-SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
 LIMBS = slice(0, 12)  # of LSP: without neck and head top
 BODY = slice(5, 17)  # of COCO: without the face
 
@@ -67,7 +67,7 @@ def score_coco(points, scores, keypoints, boxes):
     size = boxes[:, 2:] - boxes[:, :2]
     distance = np.linalg.norm(points - keypoints[..., :2], axis=2)
     marked, hidden = keypoints[..., 2] > 0, keypoints[..., 2] == 1
-    similarity = np.exp(-(distance**2) / (2 * 0.53 * size.prod(1)[:, None] * (2 * SIGMAS) ** 2))
+    similarity = np.exp(-(distance**2) / (2 * 0.53 * size.prod(1)[:, None] * (2 * COCO_SIGMAS) ** 2))
     hit = distance <= 0.1 * size.max(1)[:, None]
     oks = (similarity * marked).sum(1) / marked.sum(1)
     return {"coco_people.oks": oks.mean(), "coco_people.pck01": 100 * hit[:, BODY][marked[:, BODY]].mean(),
