@@ -13,14 +13,15 @@ import numpy as np
 from app.smooth import stretches
 
 LIMBS = (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))  # from the trunk outwards
-KEPT, READ = 8, 12  # hypotheses of a limb; readings of one frame that are tried
+KEPT = 12  # hypotheses of a limb
 NOISE, MERGED = 0.02, 0.08  # standard deviation of a joint's place, and of two that are read at one place, in sizes of the person
 UNKNOWN = 1e3  # the same of a joint that is missing
 ACCELERATION, PACE = 8.0, 2.0  # sizes/s^2 by which velocities change; sizes/s at the beginning
 TAIL = 6.0  # squared deviations beyond which an error hardly counts more
 CREDIT = 0.15  # weight of the network's word in a single frame: its errors last
-TOGETHER, NEAR = 5.0, 0.04  # cost of a pair that is read at one place, and how near that is in sizes
-LEAST = 0.1  # share of a second place that is considered
+TOGETHER, NEAR = 10.0, 0.04  # cost of a pair that is read at one place, and how near that is in sizes
+LEAST, EXCHANGED = 0.1, 0.03  # share of a rival that is considered; chance of the other side's joint where there is none
+BROKEN = 2.0  # cost of a bone of which one end is taken to be at its other place and one is not: a network mostly exchanges whole limbs
 LONG, REACH, ROOM, MOST = 4.0, 1.1, 0.15, 6.0  # cost of bones that are longer than 1.1 x their usual length by 0.15 of it, and how often at most
 USUAL, LATEST = 0.8, 80  # quantile of so many frames
 ALIKE = 0.05  # sizes, and sizes in 0.1 s: hypotheses nearer than this to a likelier one are that one
@@ -29,6 +30,8 @@ SETTLING = 0.1  # share of the newest box in the size of the person
 NEVER = 1e6
 _PAIRS = len(LIMBS[0])
 _READINGS = np.array(list(itertools.product((0, 1), repeat=2 * _PAIRS)))  # which of its two places each joint is at: (64, 6)
+_BREAKS = np.abs(np.diff(_READINGS.reshape(-1, _PAIRS, 2), axis=1)).sum((1, 2))  # bones whose ends are not alike in that (64,)
+_PARTNERS = np.arange(2 * _PAIRS) ^ 1  # the same joint of the other side
 
 
 class _State(NamedTuple):
@@ -53,20 +56,16 @@ class Sides:
         self.trail = [] if remember else None
 
     def update(self, time, points, rivals, box):
-        """Which place each joint (2, 6) is at by what is known now, 0 or 1: of its point (J, 2) px or its rival (J, 3), see core.records.Poses."""
+        """Which place each joint (2, 6) is at by what is known now, 0 or 1: of its point (J, 2) px or the other one that `_places` tells."""
         size = max(float(np.linalg.norm(box[2:] - box[:2])), 1.0)
         self.size = size if self.size is None else self.size + SETTLING * (size - self.size)
-        places = np.stack([points[self.joints], rivals[self.joints, :2]], 2) / self.size  # (2, 6, place, xy)
-        known = np.isfinite(places[:, :, 0]).all(-1)
-        share = np.where(known & np.isfinite(places[:, :, 1]).all(-1), np.nan_to_num(rivals[self.joints, 2]), 0)
-        places[:, :, 1] = np.where(share[..., None] > 0, places[:, :, 1], places[:, :, 0])
-        readings, costs, seen, noise = self._readings(np.nan_to_num(places), share, known)
+        places, share, known = _places(points, rivals, self.joints)
+        costs, seen, noise = self._readings(places / self.size, share, known)
         before, self.state = self._begin(seen, noise, costs) if self.state is None else self._go_on(time - self.time, seen, noise, costs)
         self.time = time
-        readings = np.take_along_axis(readings, before[0], 1)
         if self.trail is not None:
-            self.trail.append(np.stack([readings, before[1]]).astype(np.uint8))  # of hours of video
-        return _READINGS[readings[np.arange(2), self.state.cost.argmin(1)]]
+            self.trail.append(np.stack(before).astype(np.uint8))  # of hours of video
+        return _READINGS[before[0][np.arange(2), self.state.cost.argmin(1)]]
 
     def path(self):
         """Which place each joint is at in every frame, by all that was seen before and after it: (T, 2, 6) of 0 or 1."""
@@ -78,9 +77,9 @@ class Sides:
         return found
 
     def _readings(self, places, share, known):
-        """The likeliest ways to read a frame: rows of _READINGS (2, M), costs (2, M), places (2, M, 6, 2) and noise (2, M, 6)."""
+        """What each of the 64 _READINGS of a frame costs (2, 64), its places (2, 64, 6, 2) and their noise (2, 64, 6)."""
         chance = -CREDIT * np.log(np.clip(np.stack([1 - share, share], -1), 0.02, 1))
-        chance[..., 1] = np.where(share < LEAST, NEVER, chance[..., 1])
+        chance[..., 1] = np.where(share > 0, chance[..., 1], NEVER)
         joints = np.arange(2 * _PAIRS)
         seen = places[:, joints, _READINGS]
         pairs = seen.reshape(2, len(_READINGS), _PAIRS, 2, 2)
@@ -88,11 +87,9 @@ class Sides:
         together = (np.linalg.norm(pairs[:, :, :, 0] - pairs[:, :, :, 1], axis=-1) < NEAR) & there.all(3)
         lengths = np.linalg.norm(np.diff(pairs, axis=2), axis=-1) * (there[:, :, 1:] & there[:, :, :-1])
         stretched = np.clip(lengths / (REACH * self._usual(lengths[:, 0]))[:, None, :, None] - 1, 0, None) / ROOM
-        costs = chance[:, joints, _READINGS].sum(-1) + CREDIT * (TOGETHER * together.sum(-1) + LONG * np.minimum(stretched**2, MOST).sum((2, 3)))
-        best = np.argsort(costs, axis=1, kind="stable")[:, :READ]
-        noise = np.where(known[:, None], np.where(np.repeat(together, 2, axis=2), MERGED, NOISE), UNKNOWN)
-        limbs = np.arange(2)[:, None]
-        return best, costs[limbs, best], seen[limbs, best], noise[limbs, best]
+        odd = BROKEN * _BREAKS + TOGETHER * together.sum(-1) + LONG * np.minimum(stretched**2, MOST).sum((2, 3))
+        costs = chance[:, joints, _READINGS].sum(-1) + CREDIT * odd
+        return costs, seen, np.where(known[:, None], np.where(np.repeat(together, 2, axis=2), MERGED, NOISE), UNKNOWN)
 
     def _usual(self, lengths):
         """The usual lengths (2, 2) of the bones of both limbs, with those of this frame (2, 2, side)."""
@@ -102,10 +99,10 @@ class Sides:
 
     @staticmethod
     def _begin(seen, noise, costs):
-        shape = noise[:, :KEPT].shape
-        state = _State(seen[:, :KEPT], np.zeros((*shape, 2)), noise[:, :KEPT] ** 2, np.zeros(shape), np.full(shape, PACE**2), costs[:, :KEPT])
-        rows = np.tile(np.arange(KEPT), (2, 1))
-        return (rows, rows), state
+        best, limbs = np.argsort(costs, axis=1, kind="stable")[:, :KEPT], np.arange(2)[:, None]
+        costs, seen, noise = (value[limbs, best] for value in (costs, seen, noise))
+        state = _State(seen, np.zeros_like(seen), noise**2, np.zeros_like(noise), np.full_like(noise, PACE**2), costs)
+        return (best, np.tile(np.arange(KEPT), (2, 1))), state
 
     def _go_on(self, step, seen, noise, costs):
         """((row of the reading, row of the hypothesis before) (2, K) each, the new state)."""
@@ -163,7 +160,20 @@ def settled(times, boxes, points, rivals, skeleton, causal=False):
 
 
 def chosen(points, rivals, joints, reading):
-    """Points (..., J, 2), the columns `joints` (2, 6) at the places of their rivals (..., J, 3) where their reading (..., 2, 6) is 1."""
-    moved = np.zeros(points.shape[:-1], bool)
-    moved[..., joints] = reading
-    return np.where(moved[..., None], rivals[..., :2], points)
+    """Points (..., J, 2), the columns `joints` (2, 6) at their other places, by their rivals (..., J, 3), where their reading (..., 2, 6) is 1."""
+    found = points.copy()
+    found[..., joints, :] = np.where(reading[..., None] > 0, _places(points, rivals, joints)[0][..., 1, :], points[..., joints, :])
+    return found
+
+
+def _places(points, rivals, joints):
+    """Both places (..., 2, 6, place, xy) of the columns `joints` (2, 6), the chance (..., 2, 6) of the other one, and which joints are known.
+
+    The other place is the rival; where there is none worth it, that of the joint of the other side: a network may exchange both and be sure.
+    """
+    first, rival, share = points[..., joints, :], rivals[..., joints, :2], np.nan_to_num(rivals[..., joints, 2])
+    known = np.isfinite(first).all(-1)
+    rivalled = known & np.isfinite(rival).all(-1) & (share >= LEAST)
+    paired = known & known[..., _PARTNERS]
+    other = np.where(rivalled[..., None], rival, np.where(paired[..., None], first[..., _PARTNERS, :], first))
+    return np.nan_to_num(np.stack([first, other], -2)), np.where(rivalled, share, np.where(paired, EXCHANGED, 0)), known
