@@ -114,7 +114,7 @@ class Sides:
         total = spread[:, None] + noise[:, :, None] ** 2
         far = np.square(miss).sum(-1) / total
         cost = old.cost[:, None] + costs[:, :, None] + (TAIL / 2 * np.log1p(far / TAIL)).sum(-1)
-        kept = np.argsort(cost.reshape(2, -1), axis=1, kind="stable")[:, : 3 * KEPT]
+        kept = np.argsort(cost.reshape(2, -1), axis=1, kind="stable")[:, : 2 * KEPT]
         reading, parent = np.divmod(kept, KEPT)
         limbs = np.arange(2)[:, None]
         trust = 1 / ((1 + far[limbs, reading, parent] / TAIL) * total[limbs, reading, parent])
