@@ -304,6 +304,20 @@ def test_some_people_are_turned_any_way_up(motion):
     assert 0.8 < still.float().mean() < 0.97
 
 
+def test_limbs_are_turned_a_little_and_stay_as_long(motion):
+    draw = Sampler(motion, 27, False, 0)
+    joints, _ = draw.windows(256, vary=False)
+    bent = draw._bent(joints)
+    for part, whole in BODY21.bones:
+        before, after = ((x[:, :, whole] - x[:, :, part]).norm(dim=-1) for x in (joints, bent))
+        torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
+    moved = (bent - joints).norm(dim=-1)
+    assert 0.3 < (moved.amax((1, 2)) < 1e-4).float().mean() < 0.5  # the others
+    assert 0.02 < moved[:, :, BODY21.indices("left_wrist", "right_wrist")].mean() < 0.12
+    before, after = (x.diff(n=2, dim=1).norm(dim=-1).mean() for x in (joints, bent))
+    assert after < before + 0.003  # metres a frame a frame: it is no jitter
+
+
 def test_trainer_writes_a_lifter_that_loads(motion, tmp_path):
     mocap.pack(motion, tmp_path / "motion.npz")
     command = ["--packed", str(tmp_path / "motion.npz"), "--arc", "3,3", "--channels", "8", "--epochs", "2", "--steps", "3", "--batch", "8",

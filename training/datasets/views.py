@@ -15,6 +15,9 @@ GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("le
           ("left_eye", "right_eye", "left_ear", "right_ear", "head_top"))  # bones of one length factor, named by where they end
 SPREAD = (0.15, 0.07, 0.07, 0.07, 0.07, 0.10, 0.10, 0.07, 0.07, 0.06)  # standard deviation of the logarithm of each factor
 TUMBLED = 0.1  # share of training windows in which the person is turned any way up: on the floor, in the air
+BENT, LIVELY, KNOT = 0.6, 0.6, 12  # share of training windows in which limbs are turned; how much of it changes, and over how many frames
+BENDS = {"spine": 8, "nose": 10, "left_knee": 10, "right_knee": 10, "left_ankle": 8, "right_ankle": 8, "left_elbow": 15, "right_elbow": 15,
+         "left_wrist": 15, "right_wrist": 15}  # by how many degrees, at most about: all from this joint outwards, around its parent
 CHAIN = ("left_knee", "left_ankle", "spine", "thorax", "nose")  # the bones whose lengths add up to most of the stature
 
 
@@ -65,7 +68,7 @@ class Sampler(Draw):
         if not vary:
             zoom = (self.stature[clip] / STATURE).float()[:, None, None]
             return joints * zoom[..., None], root * zoom
-        return self._other_body(*self._tumbled(*self._mirrored(joints, root)))
+        return self._other_body(*self._tumbled(*self._mirrored(self._bent(joints), root)))
 
     def _targets(self, count):
         if self.bounds is None:
@@ -78,6 +81,20 @@ class Sampler(Draw):
         cut = middle + sign * self.rand(len(middle)) * self.field * step
         inner = torch.maximum(cut, limit) if sign < 0 else torch.minimum(cut, limit)
         return torch.where(self.chance(0.2, len(middle)), inner, limit)
+
+    def _bent(self, joints):
+        """Limbs turned a little, each in its own way and some of it slowly changing: postures that nobody recorded took."""
+        count, field = joints.shape[:2]
+        joints, scale = joints.clone(), torch.where(self.chance(BENT, count), self.rand(count), 0).deg2rad()[:, None, None]
+        for name, most in BENDS.items():
+            knots = torch.nn.functional.interpolate(self.randn(count, 3, field // KNOT + 2), size=field, mode="linear", align_corners=True)
+            angle = most * scale * ((1 - LIVELY**2) ** 0.5 * self.randn(count, 1, 3) + LIVELY * knots.transpose(1, 2))
+            size = angle.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+            turn = torch.cat([(size / 2).cos(), (size / 2).sin() / size * angle], -1)[:, :, None]
+            place = joints[:, :, BODY21.parents[BODY21.index(name)], None]
+            part = _outwards(name)
+            joints[:, :, part] = place + turned(turn, joints[:, :, part] - place)
+        return joints
 
     def _mirrored(self, joints, root):
         flip = self.chance(0.5, len(joints))
@@ -146,6 +163,14 @@ class Sampler(Draw):
         angle = ((angle - angle[:, self.target, None]) * follow[:, None])[..., None]
         x, y, z = points.unbind(-1)
         return torch.stack([x * angle.cos() - z * angle.sin(), y, x * angle.sin() + z * angle.cos()], -1)
+
+
+def _outwards(name):
+    """Indices of the joint `name` and all that hang on it."""
+    found = [BODY21.index(name)]
+    for joint in found:
+        found += [child for child, parent in enumerate(BODY21.parents) if parent == joint]
+    return found
 
 
 def _chained(bones):
