@@ -36,10 +36,14 @@ class Skeleton:
     @cached_property
     def order(self):
         """All joints from the root outwards."""
-        found = [self.root]
-        for joint in found:
-            found += [child for child, parent in enumerate(self.parents) if parent == joint]
-        return tuple(found)
+        return tuple(self.outwards(self.root))
+
+    def outwards(self, joint):
+        """The number of a joint and those of all that hang on it, outwards."""
+        found = [joint]
+        for link in found:
+            found += [child for child, parent in enumerate(self.parents) if parent == link]
+        return found
 
     @cached_property
     def left(self):

@@ -19,7 +19,7 @@ def bones(skeleton):
         limbs = [child for child, p in enumerate(parents) if p == fork and child not in trunk]
         sides = sorted((limb for limb in limbs if _sided(skeleton, limb)), key=lambda limb: limb not in skeleton.right)
         for limb in [*sides, *(limb for limb in limbs if limb not in sides)]:
-            chain = _chain(limb, parents)
+            chain = skeleton.outwards(limb)
             found += [(joint, parents[joint]) for joint in reversed(chain if limb not in sides else chain[1:])]
         up = [joint for joint in _path(fork, parents) if joint != skeleton.root and joint not in {a for a, _ in found}]
         nearer = next((i for i, joint in enumerate(up) if parents[joint] in forks), len(up) - 1) + 1
@@ -37,14 +37,6 @@ def _path(joint, parents):
     return path
 
 
-def _chain(joint, parents):
-    """A joint and those that hang on it, outwards."""
-    chain = [joint]
-    for link in chain:
-        chain += [child for child, p in enumerate(parents) if p == link]
-    return chain
-
-
 def _sided(skeleton, joint):
     return joint in skeleton.left or joint in skeleton.right
 
@@ -57,7 +49,7 @@ def moved(skeleton, pairs=None):
     table = torch.zeros(len(skeleton) - 1, len(skeleton))
     for row, (a, b) in enumerate(pairs or bones(skeleton)):
         outwards = skeleton.parents[a] == b
-        table[row, _chain(a if outwards else b, skeleton.parents)] = 1.0 if outwards else -1.0
+        table[row, skeleton.outwards(a if outwards else b)] = 1.0 if outwards else -1.0
     return table
 
 

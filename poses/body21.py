@@ -37,11 +37,8 @@ def decode(maps, radius):
 
 def modes(maps):
     """The mode (B, J, 2) px at the highest cell of each map (B, J, h, w)."""
-    (h, w), around = maps.shape[2:], torch.arange(-SPAN, SPAN + 1, device=maps.device)
-    best = maps.flatten(2).argmax(-1)
-    columns, rows = (at[..., None] + around for at in (best % w, best // w))
-    index = rows.clamp(0, h - 1)[..., None] * w + columns.clamp(0, w - 1)[..., None, :]
-    inside = ((rows >= 0) & (rows < h))[..., None] & ((columns >= 0) & (columns < w))[..., None, :]
+    best, w = maps.flatten(2).argmax(-1), maps.shape[3]
+    rows, columns, index, inside = around(best, maps.shape[2:], SPAN)
     cells = maps.flatten(2).gather(2, index.flatten(2)).view(index.shape) * inside
     columns, rows = columns + 0.5, rows + 0.5
     x, y = best % w + 0.5, best // w + 0.5
@@ -51,6 +48,15 @@ def modes(maps):
         total = across.sum(-1).clamp_min(1e-12)
         x, y = (across * columns).sum(-1) / total, (down * rows).sum(-1) / total
     return torch.stack([x, y], -1) * STRIDE
+
+
+def around(best, shape, reach):
+    """Rows and columns (B, J, n) of the square within `reach` of cell number `best` (B, J) of maps of `shape` (h, w); the numbers (B, J, n, n) of its
+    cells, held inside the map, and which of them there are."""
+    (h, w), steps = shape, torch.arange(-reach, reach + 1, device=best.device)
+    columns, rows = (at[..., None] + steps for at in (best % w, best // w))
+    index = rows.clamp(0, h - 1)[..., None] * w + columns.clamp(0, w - 1)[..., None, :]
+    return rows, columns, index, ((rows >= 0) & (rows < h))[..., None] & ((columns >= 0) & (columns < w))[..., None, :]
 
 
 def second(maps, points):

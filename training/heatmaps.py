@@ -3,10 +3,10 @@
 import torch
 from torch.nn import functional as F
 
+from poses.body21 import STRIDE, around
 from training.gallery import cell_centres
 
 SIGMA = 0.022  # of the target, over the crop's height
-STRIDE = 4
 REACH = 3  # cells around a joint within which its place is learned exactly
 
 
@@ -35,7 +35,8 @@ def cross_entropy(logits, wanted, weight):
 def nearness(logits, wanted, weight):
     """Mean distance |dx| + |dy|, in cells, of the known joints in logits (B, J, h, w) from those in the targets: both are expectations over the cells
     within REACH of the target's likeliest one, so that what is found is learned to be exact, whatever is believed of elsewhere."""
-    index, there = around(wanted[..., :-1].argmax(-1), logits.shape[2:])
+    *_, index, there = around(wanted[..., :-1].argmax(-1), logits.shape[2:], REACH)
+    index, there = index.flatten(2), there.flatten(2)
     steps = torch.arange(-REACH, REACH + 1, device=logits.device).float()
     offsets = torch.cartesian_prod(steps, steps)
     found = logits.float().flatten(2).gather(2, index).masked_fill(~there, -torch.inf).softmax(-1)
@@ -44,14 +45,6 @@ def nearness(logits, wanted, weight):
     apart = (found @ offsets - truth @ offsets / total.clamp_min(1e-6)[..., None]).abs().sum(-1)
     weight = weight * (total > 0.3)
     return (apart * weight).sum() / weight.sum().clamp_min(1)
-
-
-def around(best, shape):
-    """The numbers (B, J, n) of the cells within REACH of cell number `best` (B, J) of maps of `shape` (h, w), and which of them there are."""
-    (h, w), steps = shape, torch.arange(-REACH, REACH + 1, device=best.device)
-    rows, columns = (best // w)[..., None, None] + steps[:, None], (best % w)[..., None, None] + steps
-    there = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
-    return (rows.clamp(0, h - 1) * w + columns.clamp(0, w - 1)).flatten(2), there.flatten(2)
 
 
 def depth_loss(maps, wanted, depth):

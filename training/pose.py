@@ -32,9 +32,9 @@ NEARNESS = 0.3  # of that of places, in cells
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
 WEIGHTS = {"coco_people": 0.34, "lspet": 0.26, "coco_small": 0.01, "drawn": 0.04, "squeezed": 0.12, "unlabelled": 0.23}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
+UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 # What a cell's distance counts at each joint: most in faces, which people mark most exactly
 EXACT = np.r_[COCO_SIGMAS.mean() / COCO_SIGMAS, np.ones(len(BODY21) - len(COCO_SIGMAS))].astype(np.float32)
-UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 
 
 class Lessons:

@@ -91,8 +91,8 @@ class Sampler(Draw):
             angle = most * scale * ((1 - LIVELY**2) ** 0.5 * self.randn(count, 1, 3) + LIVELY * knots.transpose(1, 2))
             size = angle.norm(dim=-1, keepdim=True).clamp(min=1e-6)
             turn = torch.cat([(size / 2).cos(), (size / 2).sin() / size * angle], -1)[:, :, None]
-            place = joints[:, :, BODY21.parents[BODY21.index(name)], None]
-            part = _outwards(name)
+            part = BODY21.outwards(BODY21.index(name))
+            place = joints[:, :, BODY21.parents[part[0]], None]
             joints[:, :, part] = place + turned(turn, joints[:, :, part] - place)
         return joints
 
@@ -163,14 +163,6 @@ class Sampler(Draw):
         angle = ((angle - angle[:, self.target, None]) * follow[:, None])[..., None]
         x, y, z = points.unbind(-1)
         return torch.stack([x * angle.cos() - z * angle.sin(), y, x * angle.sin() + z * angle.cos()], -1)
-
-
-def _outwards(name):
-    """Indices of the joint `name` and all that hang on it."""
-    found = [BODY21.index(name)]
-    for joint in found:
-        found += [child for child, parent in enumerate(BODY21.parents) if parent == joint]
-    return found
 
 
 def _chained(bones):
