@@ -3,8 +3,10 @@
 Under `python -m torch.distributed.run --nproc-per-node N -m training ...` N processes share the work: gradients are averaged, the first one saves.
 """
 
+import atexit
 import collections
 import copy
+import importlib
 import math
 import os
 import sys
@@ -44,11 +46,17 @@ def rate(progress, warmup=0.02, last=0.01):
 
 
 def join_processes():
-    """(number of this process, number of all): joins the others where the launcher started several."""
+    """(number of this process, number of all): joins the others where the launcher started several, and leaves them at the end of the program.
+
+    Threads of gloo that outlive the interpreter abort the process. They end with the last reference to the group, and `torch.distributed.nn`, which
+    optimisers import, keeps the group that it finds: so it is imported before there is one.
+    """
     if "WORLD_SIZE" not in os.environ:
         return 0, 1
     if not distributed.is_initialized():
+        importlib.import_module("torch.distributed.nn")
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(distributed.destroy_process_group)
     return distributed.get_rank(), distributed.get_world_size()
 
 
