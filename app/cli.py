@@ -27,9 +27,8 @@ class ListParts(argparse.Action):
     """--help with the parts found in the folders."""
 
     def __call__(self, parser, *_):
-        parser.print_help()
-        for kind in parts.KINDS:
-            print(f"\n{kind}s:\n" + "\n".join("  " + line for line in parts.describe(kind).splitlines()))
+        lists = [f"\n{kind}s:\n" + "\n".join("  " + line for line in parts.describe(kind).splitlines()) for kind in parts.KINDS]
+        print(parser.format_help() + "\n".join(lists))
         parser.exit()
 
 

@@ -23,6 +23,7 @@ from app.perceive import Watched, build_parts, chunks, detect, pose_people, with
 from app.reconstruct import ends_in_space
 from app.sample import write_scene
 from app.settings import Settings
+from core.files import save_arrays
 from core.geometry import iou
 from core.records import Detections, Observation
 from synthetic.absences import hidden_scene, leaving_scene
@@ -51,7 +52,7 @@ def clip(kind, seed, folder, made):
         truth = [[t.index + 1, number, *box, 1] for t in write_scene(scene, path) for number, box in zip(t.ids, t.boxes, strict=True)]
         found = [people for batch in chunks(video.frames(path), 4) for people in looked(batch, made)]
         rows = np.concatenate([np.column_stack([np.full(len(people), i), people.boxes, people.scores]) for i, people in enumerate(found)])
-        np.savez_compressed(kept, truth=np.array(truth), rows=rows, features=np.concatenate([people.features for people in found]))
+        save_arrays(kept, compress=True, truth=np.array(truth), rows=rows, features=np.concatenate([people.features for people in found]))
     data = np.load(kept)
     found, features = data["rows"], data["features"]
     per_frame = [found[:, 0] == i for i in range(len(scene))]

@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from core.files import save_arrays
 from core.geometry import coverage, iou
 from detectors import centernet
 from training.box_teachers import TEACHERS
@@ -79,8 +80,8 @@ def main(argv=None):
         options.json.write_text(json.dumps(result, indent=1))
     if options.detections:
         rows = data.rows(options.data / "person_boxes", "val")
-        np.savez(options.detections, image=np.repeat(rows, [len(b) for b, _ in detections]),
-                 boxes=np.concatenate([b for b, _ in detections]), scores=np.concatenate([s for _, s in detections]))
+        save_arrays(options.detections, image=np.repeat(rows, [len(b) for b, _ in detections]),
+                    boxes=np.concatenate([b for b, _ in detections]), scores=np.concatenate([s for _, s in detections]))
 
 
 def _detector(options, size):
