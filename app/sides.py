@@ -20,7 +20,7 @@ ACCELERATION, PACE = 8.0, 2.0  # sizes/s^2 by which velocities change; sizes/s a
 TAIL = 6.0  # squared deviations beyond which an error hardly counts more
 CREDIT = 0.15  # weight of the network's word in a single frame: its errors last
 TOGETHER, NEAR = 10.0, 0.04  # cost of a pair that is read at one place, and how near that is in sizes
-LEAST, EXCHANGED = 0.1, 0.03  # share of a rival that is considered; chance of the other side's joint where there is none
+LEAST, EXCHANGED = 0.1, 0.02  # share of a rival that is considered; chance of a joint to be where its network saw that of the other side
 BROKEN = 2.0  # cost of a bone of which one end is taken to be at its other place and one is not: a network mostly exchanges whole limbs
 LONG, REACH, ROOM, MOST = 4.0, 1.1, 0.15, 6.0  # cost of bones that are longer than 1.1 x their usual length by 0.15 of it, and how often at most
 USUAL, LATEST = 0.8, 80  # quantile of so many frames
@@ -29,8 +29,9 @@ PAUSE = 1.0  # s out of sight after which everything begins anew
 SETTLING = 0.1  # share of the newest box in the size of the person
 NEVER = 1e6
 _PAIRS = len(LIMBS[0])
-_READINGS = np.array(list(itertools.product((0, 1), repeat=2 * _PAIRS)))  # which of its two places each joint is at: (64, 6)
-_BREAKS = np.abs(np.diff(_READINGS.reshape(-1, _PAIRS, 2), axis=1)).sum((1, 2))  # bones whose ends are not alike in that (64,)
+_PAIR = ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2))  # which of their `_places` two joints of a pair are at: exchanged only together
+_READINGS = np.array([sum(pairs, ()) for pairs in itertools.product(_PAIR, repeat=_PAIRS)])  # (125, 6)
+_BREAKS = np.diff((_READINGS > 0).reshape(-1, _PAIRS, 2), axis=1).sum((1, 2))  # bones of which one end is at its own place and one is not (125,)
 _PARTNERS = np.arange(2 * _PAIRS) ^ 1  # the same joint of the other side
 
 
@@ -56,7 +57,7 @@ class Sides:
         self.trail = [] if remember else None
 
     def update(self, time, points, rivals, box):
-        """Which place each joint (2, 6) is at by what is known now, 0 or 1: of its point (J, 2) px or the other one that `_places` tells."""
+        """Which of the three places of `_places` each joint (2, 6) is at by what is known now, by points (J, 2) px and their rivals."""
         size = max(float(np.linalg.norm(box[2:] - box[:2])), 1.0)
         self.size = size if self.size is None else self.size + SETTLING * (size - self.size)
         places, share, known = _places(points, rivals, self.joints)
@@ -68,7 +69,7 @@ class Sides:
         return _READINGS[before[0][np.arange(2), self.state.cost.argmin(1)]]
 
     def path(self):
-        """Which place each joint is at in every frame, by all that was seen before and after it: (T, 2, 6) of 0 or 1."""
+        """Which place each joint is at in every frame, by all that was seen before and after it: (T, 2, 6) of 0 to 2."""
         found = np.zeros((len(self.trail), 2, 2 * _PAIRS), np.int64)
         at, limbs = self.state.cost.argmin(1), np.arange(2)
         for i in reversed(range(len(self.trail))):
@@ -77,9 +78,8 @@ class Sides:
         return found
 
     def _readings(self, places, share, known):
-        """What each of the 64 _READINGS of a frame costs (2, 64), its places (2, 64, 6, 2) and their noise (2, 64, 6)."""
-        chance = -CREDIT * np.log(np.clip(np.stack([1 - share, share], -1), 0.02, 1))
-        chance[..., 1] = np.where(share > 0, chance[..., 1], NEVER)
+        """What each of the 125 _READINGS of a frame costs (2, 125), its places (2, 125, 6, 2) and their noise (2, 125, 6)."""
+        chance = np.where(share > 0, -CREDIT * np.log(np.maximum(share, EXCHANGED)), NEVER)
         joints = np.arange(2 * _PAIRS)
         seen = places[:, joints, _READINGS]
         pairs = seen.reshape(2, len(_READINGS), _PAIRS, 2, 2)
@@ -160,20 +160,24 @@ def settled(times, boxes, points, rivals, skeleton, causal=False):
 
 
 def chosen(points, rivals, joints, reading):
-    """Points (..., J, 2), the columns `joints` (2, 6) at their other places, by their rivals (..., J, 3), where their reading (..., 2, 6) is 1."""
-    found = points.copy()
-    found[..., joints, :] = np.where(reading[..., None] > 0, _places(points, rivals, joints)[0][..., 1, :], points[..., joints, :])
+    """Points (..., J, 2), the columns `joints` (2, 6) at the places that their reading (..., 2, 6) tells, by their rivals (..., J, 3)."""
+    found, now = points.copy(), points[..., joints, :]
+    places = np.take_along_axis(_places(points, rivals, joints)[0], reading[..., None, None], -2)[..., 0, :]
+    found[..., joints, :] = np.where(reading[..., None] > 0, places, now)
     return found
 
 
 def _places(points, rivals, joints):
-    """Both places (..., 2, 6, place, xy) of the columns `joints` (2, 6), the chance (..., 2, 6) of the other one, and which joints are known.
+    """Three places (..., 2, 6, place, xy) of the columns `joints` (2, 6), the chance (..., 2, 6, place) of each, and which joints are known.
 
-    The other place is the rival; where there is none worth it, that of the joint of the other side: a network may exchange both and be sure.
+    The first is the network's, the second its rival, the third that of the joint of the other side: a network may exchange both and be sure.
+    Where there is no rival worth it the third is the second, too.
     """
     first, rival, share = points[..., joints, :], rivals[..., joints, :2], np.nan_to_num(rivals[..., joints, 2])
     known = np.isfinite(first).all(-1)
     rivalled = known & np.isfinite(rival).all(-1) & (share >= LEAST)
     paired = known & known[..., _PARTNERS]
-    other = np.where(rivalled[..., None], rival, np.where(paired[..., None], first[..., _PARTNERS, :], first))
-    return np.nan_to_num(np.stack([first, other], -2)), np.where(rivalled, share, np.where(paired, EXCHANGED, 0)), known
+    partner = first[..., _PARTNERS, :]
+    chances = [np.where(rivalled, np.maximum(1 - share, EXCHANGED), 1), np.where(rivalled, share, EXCHANGED * paired),
+               EXCHANGED * (paired & (rivalled | rivalled[..., _PARTNERS]))]
+    return np.nan_to_num(np.stack([first, np.where(rivalled[..., None], rival, partner), partner], -2)), np.stack(chances, -1), known

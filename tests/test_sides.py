@@ -53,13 +53,14 @@ def test_legs_on_one_place_or_exchanged_are_told_apart(causal, sides):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_network_that_is_sure_may_have_exchanged_both_legs(causal):
-    """The rivals say nothing, but each leg is where the other one was just now."""
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_a_network_that_is_sure_may_have_exchanged_both_legs(causal, share):
+    """The rivals say nothing, or that the joints could be a little higher on their legs; but each leg is where the other one was just now."""
     times, boxes, truth = walker()
     wrong = np.zeros(truth.shape[:2], bool)
     wrong[40:50, BODY21.indices("left_hip", "right_hip")] = wrong[40:50, LEGS] = True
-    found, rivals = looked(truth, wrong, share=0.02)
-    rivals[..., :2] = 0
+    found, rivals = looked(truth, wrong, share=share)
+    rivals[..., :2] = found - (0, 20)
     before, after = off(found, truth), off(settled(times, boxes, found, rivals, BODY21, causal), truth)
     assert before > 0.03 and after < 0.5 * before
 
