@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.body import UNSURE, bone_lengths, fit_root, lateral, stature, with_bones
-from app.sides import PAUSE, Sides, chosen, columns
+from app.sides import PAUSE, Sides, chosen, columns, places_of
 from app.smooth import OneEuro, interpolate
 from app.world import WINDOW, evidence, world_matrix
 from core.errors import InputError
@@ -51,8 +51,9 @@ class CausalReconstructor:
 
     def _settled(self, number, i, observation):
         """The points (J, 2) of a person, row i of the Observation: arms and legs on the sides on which they go on smoothly."""
-        points, rivals = observation.poses.points[i], observation.poses.rivals[i]
-        return chosen(points, rivals, self.limbs, self.people[number].sides.update(observation.time, points, rivals, observation.tracks.boxes[i]))
+        points = observation.poses.points[i]
+        places = places_of(points, observation.poses.rivals[i], self.limbs)
+        return chosen(points, self.limbs, places, self.people[number].sides.update(observation.time, observation.tracks.boxes[i], *places))
 
     def _lift(self, ids, time, poses):
         """Joints (N, J, 3) of the people, their weights (N, J), and where they are seen on the unit plane (N, J, 2)."""
@@ -110,7 +111,7 @@ class _Person:
     """The past of one person: 2D joints, body size, filters, and the frames of the open window of evidence."""
 
     def __init__(self, owner):
-        self.seen, self.sides = 0.0, None if owner.limbs is None else Sides(owner.limbs)
+        self.seen, self.sides = 0.0, Sides()
         self.owner, self.times, self.poses, self.frames, self.lengths, self.size, self.open = owner, deque(), deque(), 0, 0.0, 0.0, None
         self.joints_filter, self.lateral_filter, self.depth_filter = OneEuro(**JOINTS), OneEuro(**LATERAL), OneEuro(**DEPTH)
 

@@ -20,7 +20,8 @@ ACCELERATION, PACE = 8.0, 2.0  # sizes/s^2 by which velocities change; sizes/s a
 TAIL = 6.0  # squared deviations beyond which an error hardly counts more
 CREDIT = 0.15  # weight of the network's word in a single frame: its errors last
 TOGETHER, NEAR = 10.0, 0.04  # cost of a pair that is read at one place, and how near that is in sizes
-LEAST, EXCHANGED = 0.1, 0.02  # share of a rival that is considered; chance of a joint to be where its network saw that of the other side
+LEAST, OWN = 0.1, 0.02  # share of a rival that is considered; chance that a joint keeps against a rival whatever its network says
+EXCHANGED = 0.02  # chance of a joint to be where its network saw that of the other side
 BROKEN = 2.0  # cost of a bone of which one end is taken to be at its other place and one is not: a network mostly exchanges whole limbs
 LONG, REACH, ROOM, MOST = 4.0, 1.1, 0.15, 6.0  # cost of bones that are longer than 1.1 x their usual length by 0.15 of it, and how often at most
 USUAL, LATEST = 0.8, 80  # quantile of so many frames
@@ -29,10 +30,18 @@ PAUSE = 1.0  # s out of sight after which everything begins anew
 SETTLING = 0.1  # share of the newest box in the size of the person
 NEVER = 1e6
 _PAIRS = len(LIMBS[0])
-_PAIR = ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2))  # which of their `_places` two joints of a pair are at: exchanged only together
+_PAIR = ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2))  # which of their `Places` two joints of a pair are at: exchanged only together
 _READINGS = np.array([sum(pairs, ()) for pairs in itertools.product(_PAIR, repeat=_PAIRS)])  # (125, 6)
 _BREAKS = np.diff((_READINGS > 0).reshape(-1, _PAIRS, 2), axis=1).sum((1, 2))  # bones of which one end is at its own place and one is not (125,)
 _PARTNERS = np.arange(2 * _PAIRS) ^ 1  # the same joint of the other side
+
+
+class Places(NamedTuple):
+    """Where each joint of legs and arms may be: place (..., 2, 6, 3, xy) px, the chance (..., 2, 6, 3) of each, and known (..., 2, 6)."""
+
+    place: np.ndarray
+    chance: np.ndarray
+    known: np.ndarray
 
 
 class _State(NamedTuple):
@@ -47,21 +56,17 @@ class _State(NamedTuple):
 
 
 class Sides:
-    """One person's limbs over a time without long pauses. `joints` (2, 6) are the columns of legs and arms in the skeleton, see `columns`.
+    """One person's legs and arms over a time without long pauses. `remember`: keep what `path` needs."""
 
-    `remember`: keep what `path` needs.
-    """
-
-    def __init__(self, joints, remember=False):
-        self.joints, self.state, self.time, self.size, self.lengths = joints, None, 0.0, None, deque(maxlen=LATEST)
+    def __init__(self, remember=False):
+        self.state, self.time, self.size, self.lengths = None, 0.0, None, deque(maxlen=LATEST)
         self.trail = [] if remember else None
 
-    def update(self, time, points, rivals, box):
-        """Which of the three places of `_places` each joint (2, 6) is at by what is known now, by points (J, 2) px and their rivals."""
+    def update(self, time, box, place, chance, known):
+        """Which of its three `Places` in this frame each joint (2, 6) is at by what is known now."""
         size = max(float(np.linalg.norm(box[2:] - box[:2])), 1.0)
         self.size = size if self.size is None else self.size + SETTLING * (size - self.size)
-        places, share, known = _places(points, rivals, self.joints)
-        costs, seen, noise = self._readings(places / self.size, share, known)
+        costs, seen, noise = self._readings(place / self.size, chance, known)
         before, self.state = self._begin(seen, noise, costs) if self.state is None else self._go_on(time - self.time, seen, noise, costs)
         self.time = time
         if self.trail is not None:
@@ -77,18 +82,18 @@ class Sides:
             found[i], at = _READINGS[reading[limbs, at]], parent[limbs, at]
         return found
 
-    def _readings(self, places, share, known):
+    def _readings(self, place, chance, known):
         """What each of the 125 _READINGS of a frame costs (2, 125), its places (2, 125, 6, 2) and their noise (2, 125, 6)."""
-        chance = np.where(share > 0, -CREDIT * np.log(np.maximum(share, EXCHANGED)), NEVER)
+        doubt = np.where(chance > 0, -CREDIT * np.log(np.where(chance > 0, chance, 1)), NEVER)
         joints = np.arange(2 * _PAIRS)
-        seen = places[:, joints, _READINGS]
+        seen = place[:, joints, _READINGS]
         pairs = seen.reshape(2, len(_READINGS), _PAIRS, 2, 2)
         there = known.reshape(2, 1, _PAIRS, 2)
         together = (np.linalg.norm(pairs[:, :, :, 0] - pairs[:, :, :, 1], axis=-1) < NEAR) & there.all(3)
         lengths = np.linalg.norm(np.diff(pairs, axis=2), axis=-1) * (there[:, :, 1:] & there[:, :, :-1])
         stretched = np.clip(lengths / (REACH * self._usual(lengths[:, 0]))[:, None, :, None] - 1, 0, None) / ROOM
         odd = BROKEN * _BREAKS + TOGETHER * together.sum(-1) + LONG * np.minimum(stretched**2, MOST).sum((2, 3))
-        costs = chance[:, joints, _READINGS].sum(-1) + CREDIT * odd
+        costs = doubt[:, joints, _READINGS].sum(-1) + CREDIT * odd
         return costs, seen, np.where(known[:, None], np.where(np.repeat(together, 2, axis=2), MERGED, NOISE), UNKNOWN)
 
     def _usual(self, lengths):
@@ -148,27 +153,30 @@ def settled(times, boxes, points, rivals, skeleton, causal=False):
 
     `rivals` (T, J, 3) are those of core.records.Poses; where there are none, points stay.
     """
-    joints = columns(skeleton)
-    if joints is None or not np.isfinite(rivals).any():
+    joints, rows = columns(skeleton), np.flatnonzero(np.isfinite(rivals).any((1, 2)))
+    if joints is None or not len(rows):
         return points
-    reading, rows = np.zeros((len(points), *joints.shape), np.int64), np.flatnonzero(np.isfinite(rivals).any((1, 2)))
-    for part in stretches(times[rows], PAUSE):
-        sides = Sides(joints, remember=not causal)
-        now = [sides.update(times[i], points[i], rivals[i], boxes[i]) for i in rows[part]]
-        reading[rows[part]] = now if causal else sides.path()
-    return chosen(points, rivals, joints, reading)
-
-
-def chosen(points, rivals, joints, reading):
-    """Points (..., J, 2), the columns `joints` (2, 6) at the places that their reading (..., 2, 6) tells, by their rivals (..., J, 3)."""
-    found, now = points.copy(), points[..., joints, :]
-    places = np.take_along_axis(_places(points, rivals, joints)[0], reading[..., None, None], -2)[..., 0, :]
-    found[..., joints, :] = np.where(reading[..., None] > 0, places, now)
+    times, boxes, found = times[rows], boxes[rows], points.copy()
+    places = places_of(points[rows], rivals[rows], joints)
+    reading = np.zeros((len(rows), *joints.shape), np.int64)
+    for part in stretches(times, PAUSE):
+        sides = Sides(remember=not causal)
+        now = [sides.update(*row) for row in zip(times[part], boxes[part], *(value[part] for value in places), strict=True)]
+        reading[part] = now if causal else sides.path()
+    found[rows] = chosen(points[rows], joints, places, reading)
     return found
 
 
-def _places(points, rivals, joints):
-    """Three places (..., 2, 6, place, xy) of the columns `joints` (2, 6), the chance (..., 2, 6, place) of each, and which joints are known.
+def chosen(points, joints, places, reading):
+    """Points (..., J, 2), the columns `joints` (2, 6) at those of their Places that the reading (..., 2, 6) tells."""
+    found, now = points.copy(), points[..., joints, :]
+    other = np.take_along_axis(places.place, reading[..., None, None], -2)[..., 0, :]
+    found[..., joints, :] = np.where(reading[..., None] > 0, other, now)
+    return found
+
+
+def places_of(points, rivals, joints):
+    """The Places of the columns `joints` (2, 6) by points (..., J, 2) px and their rivals (..., J, 3).
 
     The first is the network's, the second its rival, the third that of the joint of the other side: a network may exchange both and be sure.
     Where there is no rival worth it the third is the second, too.
@@ -178,6 +186,7 @@ def _places(points, rivals, joints):
     rivalled = known & np.isfinite(rival).all(-1) & (share >= LEAST)
     paired = known & known[..., _PARTNERS]
     partner = first[..., _PARTNERS, :]
-    chances = [np.where(rivalled, np.maximum(1 - share, EXCHANGED), 1), np.where(rivalled, share, EXCHANGED * paired),
+    chances = [np.where(rivalled, np.maximum(1 - share, OWN), 1), np.where(rivalled, share, EXCHANGED * paired),
                EXCHANGED * (paired & (rivalled | rivalled[..., _PARTNERS]))]
-    return np.nan_to_num(np.stack([first, np.where(rivalled[..., None], rival, partner), partner], -2)), np.stack(chances, -1), known
+    places = np.stack([first, np.where(rivalled[..., None], rival, partner), partner], -2)
+    return Places(np.nan_to_num(places), np.stack(chances, -1), known)

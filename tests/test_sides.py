@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.sides import PAUSE, Sides, columns, settled
+from app.sides import PAUSE, Sides, columns, places_of, settled
 from core.skeletons import BODY21, COCO17, H36M17
 
 RATE, HEIGHT = 30, 300.0
@@ -120,7 +120,7 @@ def test_other_skeletons():
 def test_memory_of_the_live_rule_does_not_grow():
     times, boxes, truth = walker(30)
     found, rivals = looked(truth, np.zeros(truth.shape[:2], bool))
-    person = Sides(columns(BODY21))
-    for row in zip(times, found, rivals, boxes, strict=True):
+    person = Sides()
+    for row in zip(times, boxes, *places_of(found, rivals, columns(BODY21)), strict=True):
         assert person.update(*row).shape == (2, 6)
     assert person.trail is None
