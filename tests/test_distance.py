@@ -18,7 +18,8 @@ from synthetic.shapes import random_shape
 from synthetic.stage import crossing_scene
 from training import root
 from training.datasets import mocap
-from training.datasets.views import CHAIN, Sampler
+from training.datasets.variety import CHAIN
+from training.datasets.views import Sampler
 from training.evaluation import root as evaluation
 from weights import save
 

@@ -16,9 +16,10 @@ from core.skeletons import BODY21, COCO17, H36M17
 from lifters import _published, none, tcn
 from lifters._tcn import TemporalModel
 from training import lifter as trainer
-from training.datasets import faults, mocap
+from training.datasets import faults, mocap, variety
 from training.datasets.views import Sampler
 from training.evaluation import lifter as protocol
+from training.looks import Draw
 from weights import save
 
 SHARED = pathlib.Path(__file__).resolve().parent.parent.parent / "shared"
@@ -297,17 +298,32 @@ def test_rare_postures_come_more_often(motion):
 def test_some_people_are_turned_any_way_up(motion):
     draw = Sampler(motion, 3, False, 0)
     joints, root = draw.windows(256, vary=False)
-    turned, path = draw._tumbled(joints, root)
+    turned, path = variety._tumbled(joints, root, draw)
     torch.testing.assert_close(turned.norm(dim=-1), joints.norm(dim=-1), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(path.norm(dim=-1), root.norm(dim=-1), atol=1e-4, rtol=1e-4)
     still = (turned - joints).abs().amax((1, 2, 3)) < 1e-4
     assert 0.8 < still.float().mean() < 0.97
 
 
+def test_knees_and_elbows_are_opened_but_never_bent_backwards():
+    joints = Draw(0, "cpu").randn(1000, len(BODY21), 3)
+    for hinge, (start, end, most) in variety.HINGES.items():
+        opened = variety.opened(joints, hinge, torch.full((1000,), float(most)))
+        limbs = [BODY21.indices(*(f"{side}_{name}" for name in (start, hinge, end))) for side in ("left", "right")]
+        before, after = (x[:, limbs].diff(dim=2) for x in (joints, opened))
+        torch.testing.assert_close(after.norm(dim=-1), before.norm(dim=-1), atol=1e-4, rtol=1e-4)
+        axis, axis2 = (torch.linalg.cross(*x.unbind(2)) for x in (before, after))
+        assert (axis * axis2).sum(-1).min() > -1e-3
+        angle, angle2 = (torch.atan2(y.norm(dim=-1), x.prod(2).sum(-1)).rad2deg() for x, y in ((before, axis), (after, axis2)))
+        torch.testing.assert_close(angle2, (angle - most).clamp(min=0), atol=0.1, rtol=0)
+        rest = torch.ones(len(BODY21), dtype=torch.bool).index_fill(0, torch.tensor(limbs)[:, 1:].flatten(), False)
+        assert torch.equal(opened[:, rest], joints[:, rest])
+
+
 def test_limbs_are_turned_a_little_and_stay_as_long(motion):
     draw = Sampler(motion, 27, False, 0)
     joints, _ = draw.windows(256, vary=False)
-    bent = draw._bent(joints)
+    bent = variety._bent(joints, draw)
     for part, whole in BODY21.bones:
         before, after = ((x[:, :, whole] - x[:, :, part]).norm(dim=-1) for x in (joints, bent))
         torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
@@ -334,6 +350,16 @@ def test_protocol_shows_both_lifters_the_same_frames(motion):
     np.testing.assert_allclose(truth, again, atol=1e-6)
     np.testing.assert_allclose(a[:, 13], b[:, -1], atol=1e-2)
     assert a.shape == (16, 27, 21, 3) and len(cameras) == 16
+
+
+def test_protocol_can_straighten_people_and_tells_how_bent_knees_are(motion):
+    joints = np.zeros((1, len(BODY21), 3))
+    joints[:, BODY21.index("left_knee"), 2], joints[:, BODY21.index("left_ankle")] = -0.4, (0, 0.4, -0.4)
+    joints[:, BODY21.index("right_knee"), 2], joints[:, BODY21.index("right_ankle"), 2] = -0.4, -0.8
+    np.testing.assert_allclose(protocol.flexion(joints), [[90, 0]], atol=1e-6)
+    bent = replace(motion, joints=variety._bent(torch.from_numpy(motion.joints).float()[None], Draw(1, "cpu"))[0].numpy())
+    straight = protocol.straightened(bent)
+    assert protocol.flexion(bent.joints).max() > 2 and protocol.flexion(straight.joints.astype(float)).max() < 1
 
 
 @needs_shared

@@ -7,18 +7,8 @@ import torch
 
 from core.normal import STATURE
 from core.skeletons import BODY21
-from training.datasets.rigs import turned
+from training.datasets.variety import varied
 from training.looks import Draw
-
-GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("left_ankle", "right_ankle"), ("spine",), ("thorax",), ("nose",),
-          ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
-          ("left_eye", "right_eye", "left_ear", "right_ear", "head_top"))  # bones of one length factor, named by where they end
-SPREAD = (0.15, 0.07, 0.07, 0.07, 0.07, 0.10, 0.10, 0.07, 0.07, 0.06)  # standard deviation of the logarithm of each factor
-TUMBLED = 0.1  # share of training windows in which the person is turned any way up: on the floor, in the air
-BENT, LIVELY, KNOT = 0.6, 0.6, 12  # share of training windows in which limbs are turned; how much of it changes, and over how many frames
-BENDS = {"spine": 8, "nose": 10, "left_knee": 10, "right_knee": 10, "left_ankle": 8, "right_ankle": 8, "left_elbow": 15, "right_elbow": 15,
-         "left_wrist": 15, "right_wrist": 15}  # by how many degrees, at most about: all from this joint outwards, around its parent
-CHAIN = ("left_knee", "left_ankle", "spine", "thorax", "nose")  # the bones whose lengths add up to most of the stature
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Sampler(Draw):
         if not vary:
             zoom = (self.stature[clip] / STATURE).float()[:, None, None]
             return joints * zoom[..., None], root * zoom
-        return self._other_body(*self._tumbled(*self._mirrored(self._bent(joints), root)))
+        return varied(joints, root, self.target, self)
 
     def _targets(self, count):
         if self.bounds is None:
@@ -81,48 +71,6 @@ class Sampler(Draw):
         cut = middle + sign * self.rand(len(middle)) * self.field * step
         inner = torch.maximum(cut, limit) if sign < 0 else torch.minimum(cut, limit)
         return torch.where(self.chance(0.2, len(middle)), inner, limit)
-
-    def _bent(self, joints):
-        """Limbs turned a little, each in its own way and some of it slowly changing: postures that nobody recorded took."""
-        count, field = joints.shape[:2]
-        joints, scale = joints.clone(), torch.where(self.chance(BENT, count), self.rand(count), 0).deg2rad()[:, None, None]
-        for name, most in BENDS.items():
-            knots = torch.nn.functional.interpolate(self.randn(count, 3, field // KNOT + 2), size=field, mode="linear", align_corners=True)
-            angle = most * scale * ((1 - LIVELY**2) ** 0.5 * self.randn(count, 1, 3) + LIVELY * knots.transpose(1, 2))
-            size = angle.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-            turn = torch.cat([(size / 2).cos(), (size / 2).sin() / size * angle], -1)[:, :, None]
-            part = BODY21.outwards(BODY21.index(name))
-            place = joints[:, :, BODY21.parents[part[0]], None]
-            joints[:, :, part] = place + turned(turn, joints[:, :, part] - place)
-        return joints
-
-    def _mirrored(self, joints, root):
-        flip = self.chance(0.5, len(joints))
-        sign = torch.where(flip, -1.0, 1.0)[:, None, None]
-        mirror = torch.tensor(BODY21.mirror, device=self.device)
-        joints = torch.where(flip[:, None, None, None], joints[:, :, mirror], joints)
-        axis = torch.tensor([1.0, 0, 0], device=self.device)
-        return joints * (1 + axis * (sign - 1))[:, None], root * (1 + axis * (sign - 1))
-
-    def _tumbled(self, joints, root):
-        """A share of the windows turned as a whole by any rotation: few people were recorded lying or upside down."""
-        turn = torch.nn.functional.normalize(self.randn(len(joints), 4), dim=1)
-        still = torch.tensor([1.0, 0, 0, 0], device=self.device)
-        turn = torch.where(self.chance(TUMBLED, len(joints), 1), turn, still)[:, None]
-        return turned(turn[:, None], joints), turned(turn, root)
-
-    def _other_body(self, joints, root):
-        """Other bone lengths, chained anew from the pelvis, at the same stature."""
-        parents = torch.tensor([max(p, 0) for p in BODY21.parents], device=self.device)
-        factor = torch.ones(len(joints), len(BODY21), device=self.device)
-        for names, spread in zip(GROUPS, SPREAD, strict=True):
-            factor[:, BODY21.indices(*names)] = (self.randn(len(joints), 1) * spread).exp()
-        bones = joints - joints[:, :, parents]
-        chain = BODY21.indices(*CHAIN)
-        lengths = bones[:, self.target, chain].norm(dim=-1)
-        factor = factor * (lengths.sum(1) / (lengths * factor[:, chain]).sum(1))[:, None]
-        bones = bones * factor[:, None, :, None]
-        return _chained(bones), root
 
     def views(self, count, vary=True):
         """Windows under random cameras: field of view 30 to 90 degrees, any distance, people anywhere in the picture, tilted and rolled."""
@@ -163,14 +111,6 @@ class Sampler(Draw):
         angle = ((angle - angle[:, self.target, None]) * follow[:, None])[..., None]
         x, y, z = points.unbind(-1)
         return torch.stack([x * angle.cos() - z * angle.sin(), y, x * angle.sin() + z * angle.cos()], -1)
-
-
-def _chained(bones):
-    """Joints from bones (..., 21, 3), each added to its parent."""
-    joints = [None] * len(BODY21)
-    for child in BODY21.order:
-        joints[child] = torch.zeros_like(bones[..., 0, :]) if child == BODY21.root else joints[BODY21.parents[child]] + bones[..., child, :]
-    return torch.stack(joints, -2)
 
 
 def _camera(yaw, tilt, roll):
