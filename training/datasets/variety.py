@@ -8,7 +8,7 @@ import math
 import torch
 
 from core.skeletons import BODY21
-from training.datasets.rigs import turned
+from training.datasets.rigs import inverse, turned
 
 GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("left_ankle", "right_ankle"), ("spine",), ("thorax",), ("nose",),
           ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
@@ -45,9 +45,9 @@ def opened(joints, hinge, degrees):
         axis = torch.linalg.cross(upper, lower)
         sine = axis.norm(dim=-1, keepdim=True)
         half = torch.minimum(torch.atan2(sine, (upper * lower).sum(-1, keepdim=True)), less) / 2
-        axis = axis / sine.clamp(min=1e-9)
-        joints[..., b, :] = joints[..., a, :] + upper * half.cos() + torch.linalg.cross(axis, upper) * half.sin()
-        joints[..., c, :] = joints[..., b, :] + lower * half.cos() - torch.linalg.cross(axis, lower) * half.sin()
+        turn = _quaternion(half * axis / sine.clamp(min=1e-9))
+        joints[..., b, :] = joints[..., a, :] + turned(turn, upper)
+        joints[..., c, :] = joints[..., b, :] + turned(inverse(turn), lower)
     return joints
 
 
@@ -58,12 +58,17 @@ def _bent(joints, draw):
     for name, most in BENDS.items():
         knots = torch.nn.functional.interpolate(draw.randn(count, 3, field // KNOT + 2), size=field, mode="linear", align_corners=True)
         angle = most * scale * ((1 - LIVELY**2) ** 0.5 * draw.randn(count, 1, 3) + LIVELY * knots.transpose(1, 2))
-        size = angle.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        turn = torch.cat([(size / 2).cos(), (size / 2).sin() / size * angle], -1)[:, :, None]
+        turn = _quaternion(angle)[:, :, None]
         part = BODY21.outwards(BODY21.index(name))
         place = joints[:, :, BODY21.parents[part[0]], None]
         joints[:, :, part] = place + turned(turn, joints[:, :, part] - place)
     return joints
+
+
+def _quaternion(angle):
+    """Unit quaternions (..., 4) of rotation vectors (..., 3), radians about their own direction."""
+    size = angle.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    return torch.cat([(size / 2).cos(), (size / 2).sin() / size * angle], -1)
 
 
 def _mirrored(joints, root, draw):
