@@ -13,7 +13,7 @@ from lifters._published import SKELETONS, Published, named, window_index
 from lifters._tcn import Stream, from_state, widths
 from weights import load, load_strict, resolve
 
-HEIGHT = 1.77  # metres from crown to sole of a person of whom nothing is known
+HEIGHT = 1.77  # metres from crown to sole, by the bones of motion capture, of a person of whom nothing is known
 WINDOWS = 256  # of the bundled lifters at once: bounds the memory of long tracks
 CHUNK = 2048  # frames of a track at once: bounds the memory
 H36M_FOCAL = 2.2947  # mean focal length of Human3.6M's cameras in half picture widths
@@ -21,17 +21,17 @@ OUTPUTS = {len(SKELETONS[name]): name for name in ("h36m17", "h36m16", "humaneva
 
 
 class ViewRay:
-    """The bundled lifters: body21 in and out by the normal form of normal.py, metres of a body of `height`, expected error of each joint."""
+    """The bundled lifters: body21 in and out by the normal form of normal.py, metres of a body of HEIGHT, expected error of each joint."""
 
     fps_range = (24, 60)
     skeleton_in = skeleton_out = BODY21
 
-    def __init__(self, network, header, flip, height, device, half):
+    def __init__(self, network, header, flip, device, half):
         self.half = half and device.type == "cuda"
         self.network = network.to(device, torch.float16 if self.half else torch.float32).eval().requires_grad_(False)
         self.device, self.flip = device, flip
         self.receptive_field, self.causal = network.receptive_field, network.causal
-        self.zoom = (height or HEIGHT) / float(header["stature"])
+        self.zoom = HEIGHT / float(header["stature"])
 
     def __call__(self, windows, cameras):
         """3D of windows (B, R, J, 3) of x px, y px, score, each under its own camera. A joint without score or not finite counts as missing."""
@@ -140,12 +140,12 @@ class TrackStream:
         return self.lifter._answer([y], [self.camera]) if self.frames > self.delay else self.lifter._answer([], [])
 
 
-def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None, device="auto", half=False, input="coco17", trajectory=True):
+def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, device="auto", half=False, input="coco17", trajectory=True):
     """A lifter from a bundled file or an official checkpoint.
 
-    arc and causal are read from a bundled file and from the shapes of an official one (which does not tell whether it is causal); `height` in metres
-    is the person's, where it is known; `flip` averages with the mirrored input; `input` names the 2D joints of an official checkpoint (coco17,
-    h36m17, humaneva15); `trajectory` takes the root's path from its second network where it has one.
+    arc and causal are read from a bundled file and from the shapes of an official one (which does not tell whether it is causal); `flip`
+    averages with the mirrored input; `input` names the 2D joints of an official checkpoint (coco17, h36m17, humaneva15); `trajectory`
+    takes the root's path from its second network where it has one.
     """
     arc, place, skeleton = widths(arc), pick_device(device), named(input)
     path = resolve(weights)
@@ -154,9 +154,7 @@ def build(weights="lifter-tcn81", arc=None, causal=None, flip=True, height=None,
         if causal not in (None, header["causal"] == "True"):
             raise InputError(f"causal={causal}, but '{weights}' is {'causal' if header['causal'] == 'True' else 'centred'}")
         network = from_state(state, arc, header["causal"] == "True", joints_in=len(BODY21) + 1, features_out=4)
-        return ViewRay(load_strict(network, state, weights), header, flip, height, place, half)
-    if height is not None:
-        raise InputError(f"height= works with the bundled lifters; '{weights}' gives its own metres")
+        return ViewRay(load_strict(network, state, weights), header, flip, place, half)
     network = load_strict(from_state(state, arc, bool(causal), len(skeleton)), state, weights)
     if network.joints_out not in OUTPUTS:
         raise InputError(f"'{weights}' gives {network.joints_out} joints, expected the {' or '.join(map(str, OUTPUTS))} of Human3.6M or HumanEva")

@@ -212,12 +212,6 @@ def test_mirrored_person_is_lifted_mirrored(small):
     np.testing.assert_allclose(a, b[:, list(BODY21.mirror)] * (-1, 1, 1), atol=1e-4)
 
 
-def test_height_scales_the_body(small):
-    _, points = filmed(*swinging(5))
-    a, b = (tcn.build(small, device="cpu", height=h).sequence(points, np.ones((5, 21)), CAMERA).joints for h in (None, tcn.HEIGHT * 1.1))
-    np.testing.assert_allclose(a * 1.1, b, atol=1e-4)
-
-
 def test_no_lifter_gives_nan():
     assert np.isnan(none.build().sequence(np.zeros((3, 21, 2)), np.ones((3, 21)), CAMERA).joints).all()
 
@@ -226,9 +220,8 @@ def test_options_that_do_not_fit(small, tmp_path):
     with pytest.raises(InputError, match="causal"):
         tcn.build(small, causal=True, device="cpu")
     official(tmp_path / "a.bin", full_size_shapes(2, 16))
-    for options, word in (({"height": 1.8}, "height"), ({"input": "mpii"}, "input=mpii")):
-        with pytest.raises(InputError, match=word):
-            tcn.build(str(tmp_path / "a.bin"), device="cpu", **options)
+    with pytest.raises(InputError, match="input=mpii"):
+        tcn.build(str(tmp_path / "a.bin"), device="cpu", input="mpii")
     official(tmp_path / "b.bin", {key: shape for key, shape in full_size_shapes(2, 16).items() if not key.startswith("shrink")})
     with pytest.raises(InputError, match="not a temporal"):
         tcn.build(str(tmp_path / "b.bin"), device="cpu")
