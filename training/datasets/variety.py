@@ -3,8 +3,6 @@
 Windows of joints (B, R, 21, 3) m around the pelvis, z up, all of a batch at once; `draw` (training.looks.Draw) holds the random numbers.
 """
 
-import math
-
 import torch
 
 from core.skeletons import BODY21
@@ -14,8 +12,8 @@ GROUPS = (("pelvis", "left_hip", "right_hip"), ("left_knee", "right_knee"), ("le
           ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
           ("left_eye", "right_eye", "left_ear", "right_ear", "head_top"))  # bones of one length factor, named by where they end
 SPREAD = (0.15, 0.07, 0.07, 0.07, 0.07, 0.10, 0.10, 0.07, 0.07, 0.06)  # standard deviation of the logarithm of each factor
-# Its mean: pictures are marked with wider and lower hips, higher ankles and longer necks than the bodies of motion capture have.
-MARKED = tuple(math.log(factor) for factor in (1.15, 0.95, 0.95, 1.05, 1.0, 1.10, 0.95, 1.0, 1.0, 1.0))
+# Its median: pictures are marked with wider and lower hips, higher ankles and longer necks than the bodies of motion capture have.
+MARKED = (1.15, 0.95, 0.95, 1.05, 1.0, 1.10, 0.95, 1.0, 1.0, 1.0)
 CHAIN = ("left_knee", "left_ankle", "spine", "thorax", "nose")  # the bones whose lengths add up to most of the stature
 TUMBLED = 0.1  # share of windows in which the person is turned any way up: on the floor, in the air
 HINGES = {"knee": ("hip", "ankle", 30), "elbow": ("shoulder", "wrist", 25)}  # limbs with two bones; by how many degrees they are opened at most
@@ -92,8 +90,8 @@ def _other_body(joints, root, target, draw):
     """Other bone lengths, chained anew from the pelvis, at the same stature."""
     parents = torch.tensor([max(p, 0) for p in BODY21.parents], device=joints.device)
     factor = torch.ones(len(joints), len(BODY21), device=joints.device)
-    for names, mean, spread in zip(GROUPS, MARKED, SPREAD, strict=True):
-        factor[:, BODY21.indices(*names)] = (mean + spread * draw.randn(len(joints), 1)).exp()
+    for names, median, spread in zip(GROUPS, MARKED, SPREAD, strict=True):
+        factor[:, BODY21.indices(*names)] = median * (spread * draw.randn(len(joints), 1)).exp()
     bones = joints - joints[:, :, parents]
     chain = BODY21.indices(*CHAIN)
     lengths = bones[:, target, chain].norm(dim=-1)

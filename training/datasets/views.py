@@ -39,7 +39,7 @@ class Sampler(Draw):
     def windows(self, count, vary):
         """Joints (B, R, 21, 3) around the pelvis, and the pelvis' path (B, R, 3) from the target frame, at 24 to 60 frames a second.
 
-        `vary` adds other speeds, track ends inside the window, mirroring and body proportions; without it bodies have their own stature.
+        `vary` adds other speeds, track ends inside the window, other people and postures (variety.py); without it bodies have their own stature.
         """
         middle = self._targets(count)
         clip = torch.searchsorted(self.start, middle, right=True) - 1
