@@ -34,7 +34,7 @@ def build_parts(settings):
     """The parts that the settings name. Raises InputError for what does not exist or cannot be loaded."""
     settings.check_parts()
     device = pick_device(settings.device)
-    common, wishes = {"device": settings.device, "half": settings.half}, parts.make("tracker", settings.spec("tracker"))
+    common, wishes = {name: getattr(settings, name) for name in parts.COMMON}, parts.make("tracker", settings.spec("tracker"))
     if hasattr(wishes, "lowest"):
         common["threshold"] = wishes.lowest
     with kept_in(settings.weights_dir):

@@ -13,6 +13,7 @@ from core.errors import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KINDS = {"detector": "detectors", "tracker": "trackers", "pose": "poses", "lifter": "lifters"}
+COMMON = ("device", "half", "height")  # options of builds that are said once, for all parts
 
 
 def names(kind):
@@ -66,7 +67,7 @@ def check(kind, spec):
 
 
 def make(kind, spec, **common):
-    """Build a part from its spec. `common` (device, half, ...) reaches it only where its build function takes such an option."""
+    """Build a part from its spec. `common` (those of COMMON and others) reaches it only where its build function takes such an option."""
     build, options = check(kind, spec)
     taken = inspect.signature(build).parameters
     merged = {key: value for key, value in common.items() if key in taken} | options
@@ -81,6 +82,6 @@ def describe(kind):
     lines = []
     for name in names(kind):
         module = importlib.import_module(f"{KINDS[kind]}.{name}")
-        options = ",".join(f"{p.name}={p.default}" for p in inspect.signature(module.build).parameters.values() if p.name not in ("device", "half"))
+        options = ",".join(f"{p.name}={p.default}" for p in inspect.signature(module.build).parameters.values() if p.name not in COMMON)
         lines.append(f"{name}{':' + options if options else ''}\n    {(module.__doc__ or '').strip().splitlines()[0]}")
     return "\n".join(lines)

@@ -16,11 +16,12 @@ from core import parts
 from core.errors import InputError
 from core.geometry import rays
 from core.networks import pick_device
-from core.normal import STATURE, mirrored, normal_form
+from core.normal import mirrored, normal_form
 from core.skeletons import BODY21, convert
 from weights import load, load_strict, resolve
 
 LEAST = 5  # joints from which somebody's distance is told
+BODY = 1.69  # m: stature, as `app.body.stature` measures it, of the people whose distance it tells; on drawn people of any stature true to .5 %
 
 
 class DistanceNet(nn.Module):
@@ -76,9 +77,9 @@ class Ranged:
 def build(weights="root-distance", of="body21", height=None, device="auto", half=False):
     """Root depths beside the pose network `of` (one option of it may follow: of=body21:flip=true), by a bundled or own weights file.
 
-    `height` is the person's in metres, where it is known. Raises InputError where weights cannot be had or do not fit.
+    `height` is the people's in metres, where it is known. Raises InputError where weights cannot be had or do not fit.
     """
     if parts.parse(of)[0] in ("distance", "rootnet"):
         raise InputError(f"distance: of={of} gives distances already; name another pose network")
     network = load_strict(DistanceNet(), load(resolve(weights))[0], weights)
-    return Ranged(parts.make("pose", of, device=device, half=half), network.float(), (height or STATURE) / STATURE, pick_device(device))
+    return Ranged(parts.make("pose", of, device=device, half=half), network.float(), (height or BODY) / BODY, pick_device(device))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from app.perceive import build_parts
+from app.settings import Settings
 from core import parts
 from core.errors import InputError
 from core.geometry import project
@@ -101,7 +103,14 @@ def test_a_longer_lens_and_a_taller_person_are_further_away(crowd):
     points = project(joints, camera)
     tele = replace(camera, fx=2 * camera.fx, fy=2 * camera.fy)
     assert (depth(points, tele) > 1.7 * depth(points, camera)).all()
-    np.testing.assert_allclose(depth(points, camera, height=2 * distance.STATURE), 2 * depth(points, camera), rtol=1e-5)
+    np.testing.assert_allclose(depth(points, camera, height=2 * distance.BODY), 2 * depth(points, camera), rtol=1e-5)
+
+
+def test_the_stature_that_is_said_once_reaches_the_network(crowd):
+    joints, camera = crowd
+    people = Poses(BODY21, project(joints, camera), np.ones(joints.shape[:2]))
+    plain, tall = (build_parts(Settings(pose="distance", height=height)).pose.depth(people, camera) for height in (None, 1.1 * distance.BODY))
+    np.testing.assert_allclose(tall, 1.1 * plain, rtol=1e-5)
 
 
 def test_few_joints_give_no_distance(crowd):
