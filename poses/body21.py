@@ -82,8 +82,9 @@ class Body21:
 
     skeleton = BODY21
 
-    def __init__(self, network, header, flip=False, upright=False, batch=32, depth=False, widen=False):
-        self.network, self.flip, self.upright, self.batch, self.depth, self.widen = network, flip, upright, batch, depth, widen
+    def __init__(self, network, header, flip=False, upright=False, batch=32, depth=False, widen=False, rivals=True):
+        self.network, self.flip, self.upright, self.batch = network, flip, upright, batch
+        self.depth, self.widen, self.rivals = depth, widen, rivals
         self.size = tuple(int(n) for n in header["size"].split("x"))
         self.scale = float(header["scale"])
         self.slope, self.offset = (float(n) for n in header["calibration"].split(","))
@@ -101,7 +102,8 @@ class Body21:
         return [self._poses(*(part[owner == i] for part in looked[:4]), cameras and cameras[i]) for i in range(len(images))]
 
     def _poses(self, points, scores, depth, rivals, camera):
-        return Poses(BODY21, points, scores, _depth.relative(points, scores, depth, camera) if self.depth else None, None, rivals)
+        return Poses(BODY21, points, scores, _depth.relative(points, scores, depth, camera) if self.depth else None, None,
+                     rivals if self.rivals else None)
 
     def _complete(self, images, owner, boxes, looked):
         """Look again, wider, at people of whom joints seem to be outside their box, and keep what finds them; changes the arrays of `_look`. Returns
@@ -184,12 +186,13 @@ def calibrated(mass, slope, offset):
     return expit(slope * logit(mass) + offset)
 
 
-def build(weights="pose-body21", flip=False, upright=False, depth=False, widen=True, batch=32, device="auto", half=False):
+def build(weights="pose-body21", flip=False, upright=False, depth=False, widen=True, rivals=True, batch=32, device="auto", half=False):
     """The estimator of a weights file.
 
     flip: also look at the mirror image and average. upright: look at people who are hard to read in three more rotations. depth: 3D around the
     pelvis from each picture alone, by a file that has learned it; bodies are of a grown-up's size. widen: look again, in a larger box, at people of
-    whom joints seem to lie outside their box. `batch` crops at a time.
+    whom joints seem to lie outside their box. rivals: say where else each joint may be, by which left and right are told over time. `batch` crops at
+    a time.
     Raises InputError where the weights cannot be had or do not fit.
     """
     device = pick_device(device)
@@ -198,4 +201,4 @@ def build(weights="pose-body21", flip=False, upright=False, depth=False, widen=T
     if depth and not deep:
         raise InputError(f"body21: weights '{weights}' have not learned depth")
     network = runnable(load_strict(fuse(PoseNet(deep)), state, weights), device, half)
-    return Body21(network, header, flip, upright, batch, depth, widen)
+    return Body21(network, header, flip, upright, batch, depth, widen, rivals)

@@ -129,6 +129,13 @@ def test_answers_do_not_depend_on_the_batch(path, images):
             assert np.abs(single.scores[0] - scores).max() < 1e-4
 
 
+def test_left_and_right_can_be_left_as_the_picture_has_them(path, images):
+    boxes = [np.array([[10, 10, 80, 110.0]])]
+    told, left = (body21.build(path, rivals=rivals, device="cpu")(images[:1], boxes)[0] for rivals in (True, False))
+    assert told.rivals is not None and left.rivals is None
+    assert np.array_equal(told.points, left.points)
+
+
 def test_points_are_in_picture_pixels(path, images):
     estimator = body21.build(path, upright=False, device="cpu")
     box = np.array([[30, 20, 80, 100.0]])
