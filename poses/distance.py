@@ -21,7 +21,7 @@ from core.skeletons import BODY21, convert
 from weights import load, load_strict, resolve
 
 LEAST = 5  # joints from which somebody's distance is told
-BODY = 1.69  # m: stature, as `app.body.stature` measures it, of the people whose distance it tells; on drawn people of any stature true to .5 %
+BODY = 1.685  # m: stature, as `app.body.stature` measures it, of the people whose distance it tells; on drawn people of any stature true to .5 %
 
 
 class DistanceNet(nn.Module):
