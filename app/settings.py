@@ -108,7 +108,9 @@ class Settings:
 
     def observing(self):
         """What decides the observations of pass 1: an interrupted run is only continued by one that would see the same."""
-        names = ("fps", "start", "end", "skip", "stride", "half", "height", "detect_every", "focal", "fov", "camera")
+        names = ["fps", "start", "end", "skip", "stride", "half", "detect_every", "focal", "fov", "camera"]
+        if parts.takes("pose", self.spec("pose"), "height"):  # else it counts after pass 1 alone
+            names.append("height")
         return {name: str(getattr(self, name)) for name in names} | {kind: self.spec(kind) for kind in ("detector", "tracker", "pose")}
 
     def changed(self, **options):

@@ -66,6 +66,11 @@ def check(kind, spec):
     return build, options
 
 
+def takes(kind, spec, option):
+    """Whether the build function of a part has this option. Raises InputError as `check` does."""
+    return option in inspect.signature(check(kind, spec)[0]).parameters
+
+
 def make(kind, spec, **common):
     """Build a part from its spec. `common` (those of COMMON and others) reaches it only where its build function takes such an option."""
     build, options = check(kind, spec)

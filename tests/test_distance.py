@@ -113,6 +113,12 @@ def test_the_stature_that_is_said_once_reaches_the_network(crowd):
     np.testing.assert_allclose(tall, 1.1 * plain, rtol=1e-5)
 
 
+def test_another_stature_needs_another_look_only_where_the_network_uses_it():
+    for pose, same in (("body21", True), ("distance", False)):
+        known, unknown = (Settings(pose=pose, height=height).observing() for height in (1.8, None))
+        assert (known == unknown) is same
+
+
 def test_few_joints_give_no_distance(crowd):
     points = project(crowd[0], crowd[1])[:2].astype(np.float32)
     points[0, distance.LEAST - 1:] = np.nan
