@@ -16,7 +16,8 @@ from weights import load, load_strict, resolve
 
 STRIDE = 4
 REACH = 0.1  # a joint is "right" within this share of the box's longer side; scores are the probability of that
-WIDTH, STEPS, SPAN = 1.5, 7, 6  # of the Gaussian, in cells; steps towards a mode, which is no more than so many cells from the highest
+BROAD = 3.0  # cells: standard deviation of the Gaussian that tells around which cell most lies
+WIDTH, STEPS, SPAN = 1.5, 7, 6  # of the Gaussian, in cells; steps towards a mode, which is no more than so many cells from there
 APART = 4  # cells between two places where a joint may be
 TURNS = (np.pi / 2, np.pi, -np.pi / 2)
 CUT = 0.5  # chance of a joint to be in the crop below which it is outside
@@ -27,8 +28,9 @@ HARD, CLEARER = 0.4, 0.1  # people whose mean score is below HARD are looked at 
 def decode(maps, radius):
     """Joints of probability maps (B, J, h, w): points (B, J, 2) in crop px and mass (B, J), the probability within `radius` (B,) px of them.
 
-    The point is the mode at the highest cell: the mean of the cells around it, weighted by a Gaussian around the point itself (mean shift; Comaniciu
-    and Meer 2002). So it does not jump when two neighbouring cells are alike.
+    The point is the mode at the cell around which most lies, and not at the highest one, which for a hidden joint is often a lonely peak: the mean of
+    the cells around it, weighted by a Gaussian around the point itself (mean shift; Comaniciu and Meer 2002). So it does not jump when two
+    neighbouring cells are alike.
     """
     points = modes(maps)
     near = _near(maps, points, (radius / STRIDE)[:, None, None, None])
@@ -36,8 +38,8 @@ def decode(maps, radius):
 
 
 def modes(maps):
-    """The mode (B, J, 2) px at the highest cell of each map (B, J, h, w)."""
-    best, w = maps.flatten(2).argmax(-1), maps.shape[3]
+    """The mode (B, J, 2) px at the cell of each map (B, J, h, w) around which most lies."""
+    best, w = broadened(maps).flatten(2).argmax(-1), maps.shape[3]
     rows, columns, index, inside = around(best, maps.shape[2:], SPAN)
     cells = maps.flatten(2).gather(2, index.flatten(2)).view(index.shape) * inside
     columns, rows = columns + 0.5, rows + 0.5
@@ -48,6 +50,12 @@ def modes(maps):
         total = across.sum(-1).clamp_min(1e-12)
         x, y = (across * columns).sum(-1) / total, (down * rows).sum(-1) / total
     return torch.stack([x, y], -1) * STRIDE
+
+
+def broadened(maps):
+    """Maps (B, J, h, w) blurred by a Gaussian of BROAD cells; nothing lies outside."""
+    down, across = (torch.exp(-((at[:, None] - at) / BROAD).square() / 2) for at in (torch.arange(n, device=maps.device) for n in maps.shape[2:]))
+    return down @ maps @ across
 
 
 def around(best, shape, reach):

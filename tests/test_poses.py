@@ -59,6 +59,14 @@ def test_two_cells_that_are_alike_do_not_make_the_point_jump():
     assert (left - right).abs().max() < 2e-3
 
 
+def test_a_broad_hill_is_believed_before_a_lonely_peak():
+    maps = torch.from_numpy(blob(30.0, 90.0, sigma=6.0, height=0.6) + blob(62.0, 30.0, sigma=1.5, height=0.4)).float()[None, None]
+    assert maps.argmax() % 24 == 15  # the highest cell is the peak's
+    points, mass = body21.decode(maps, torch.tensor([20.0]))
+    assert (points[0, 0] - torch.tensor([30.0, 90.0])).norm() < 2
+    assert 0.4 < mass < 0.6
+
+
 def test_the_second_opinion_is_the_first_until_it_is_trained_and_then_sees_all_joints_of_it():
     torch.manual_seed(0)
     model, x = body21.PoseNet().eval(), torch.randn(1, 3, 128, 96)

@@ -17,7 +17,7 @@ from core.networks import normalised, pick_device
 from core.skeletons import BODY21, COCO_SIGMAS
 from poses._body21 import PoseNet
 from training import augment, frozen, looks, pose_teachers
-from training.datasets import coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
+from training.datasets import coco_found, coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
 from training.gallery import Gallery
 from training.heatmaps import cross_entropy, depth_loss, mirrored, nearness, targets
 from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
@@ -28,9 +28,9 @@ from training.start import groups, start_trunk, unfold
 SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
 FIRST = 0.4  # weight of the first opinion's loss
-NEARNESS = 0.5  # of that of places, in cells
+NEARNESS = 0.3  # of that of places, in cells
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
-WEIGHTS = {"coco_people": 0.44, "lspet": 0.17, "coco_small": 0.01, "drawn": 0.03, "squeezed": 0.1, "unlabelled": 0.25}  # share of the crops
+WEIGHTS = {"coco_people": 0.46, "lspet": 0.13, "coco_small": 0.01, "drawn": 0.03, "squeezed": 0.09, "unlabelled": 0.28}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
 UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 # What a cell's distance counts at each joint: most in faces, which people mark most exactly
@@ -89,18 +89,22 @@ def build_model(init=None, start=None, pictures=None):
 
 
 def gather(options):
-    """The training people: those of packed files, or all sets of the data folder; and those that a council finds in packed photographs."""
+    """The training people: those of packed files, or all sets of the data folder; and those whom nobody had marked in there."""
+    root, more = pathlib.Path(options.data), []
+    if options.named:
+        more.append(coco_found.labelled(pathlib.Path(options.named), root))
+    if options.boxed:
+        more.append(coco_found.boxed(root))
+    if options.unlabelled:
+        more.append(unlabelled.load(options.unlabelled, options.teacher, pick_device(options.device)))
     if options.packed:
         sets = [people.load(path) for path in options.packed]
-    elif options.pack and options.unlabelled:
+    elif options.pack and more:
         sets = []
     else:
-        root = pathlib.Path(options.data)
         sets = [coco_people.load(root), lspet.load(root), coco_small.load(root)]
         sets += [synthetic_people.load(root, options.synthetic, options.seed)] if options.synthetic else []
-    if options.unlabelled:
-        sets.append(unlabelled.load(options.unlabelled, options.teacher, pick_device(options.device)))
-    return people.join(sets)
+    return people.join(sets + more)
 
 
 def arguments(argv):
@@ -110,7 +114,9 @@ def arguments(argv):
     parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
     parser.add_argument("--taught", help="file that keeps what the teacher said of these people for the next start")
     parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone; "
-                                             "with --pack and without --packed, nobody else is packed")
+                                             "with --pack and without --packed, nobody else is packed than by these three flags")
+    parser.add_argument("--named", help="folder in which pictures of COCO's train split lie under their names: those whom coco_people leaves out too")
+    parser.add_argument("--boxed", action="store_true", help="those of person_boxes who have no joints too, learned from the teacher alone")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
     parser.add_argument("--pack", help="write all training people to this file and stop")
     parser.add_argument("--longest", type=int, default=272, help="longer side of the packed pictures, px")

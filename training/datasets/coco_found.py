@@ -1,0 +1,100 @@
+"""COCO's people beyond `coco_people`: those of pictures of its train split that lie in some folder under their own names, with COCO's labels
+(`coco_keypoint_labels.npz`), and those who have a box in `person_boxes` but no joints, for a teacher to look at."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+
+from core.skeletons import BODY21
+from training.datasets import people
+from training.datasets.coco_people import to_body
+
+LEAST = 6  # labelled joints
+SHORTEST, SHORTEST_BOXED = 48, 60  # px of the longer side of a box
+SAME = 0.5  # intersection over union from which two boxes are of one person
+CERTAIN, POINTS = 0.97, 4  # of a recovered picture size
+NUMBER = re.compile(r"(?<!\d)(\d{12})(?!\d)")
+
+
+def labelled(folder, root):
+    """The people of all train2017 pictures under `folder` (any format, shape and size; found by the twelve digits in the name) as `People`; without
+    pictures of unknown size, pictures of val splits and `coco_small`, and people whom `coco_people` has."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in (".jpg", ".jpeg", ".png") and (number := NUMBER.search(path.name)):
+            files.setdefault(int(number[1]), path)
+    return people.from_rows(_labelled(files, root))
+
+
+def _labelled(files, root):
+    """(image, box (4,), joints (21, 3)) of those people in the files {number: path}."""
+    labels, sizes, known = np.load(root / "coco_keypoint_labels.npz"), _sizes(root), _known(root)
+    numbers, boxes, places, seen = (labels[name] for name in ("image_id", "bbox_cxcywh", "xy", "v"))
+    for number in sorted(files.keys() & sizes.keys() - _held_back(root)):
+        image, size = _restored(people.read(files[number]), sizes[number])
+        for row in np.flatnonzero(numbers == number):
+            centre, extent = (boxes[row] / labels["scale"]).reshape(2, 2) * sizes[number]
+            box = np.concatenate([centre - extent / 2, centre + extent / 2])
+            scale = size / sizes[number]
+            if (seen[row] > 0).sum() >= LEAST and (extent * scale).max() >= SHORTEST and not _among(box, known.get(number, ())):
+                joints = np.round(places[row] / labels["scale"] * sizes[number])  # whole numbers of pixels
+                yield image, box * np.tile(scale, 2), to_body(np.column_stack([(joints + 0.5) * scale, seen[row]]))
+
+
+def boxed(root):
+    """The training people of `person_boxes` of whom `coco_people` has no joints, as `People` without joints."""
+    table, known = dict(np.load(root / "person_boxes" / "boxes.npz")), _known(root)
+    owner, sides = table["box_image_index"], (table["box_xyxy"][:, 2:] - table["box_xyxy"][:, :2]).max(1)
+    wanted = ~table["ignore"].astype(bool) & (sides >= SHORTEST_BOXED) & (table["split"] == "train")[owner]
+    images, places = [], []
+    for row in np.flatnonzero(wanted):
+        picture, box = owner[row], table["box_xyxy"][row].astype(float)
+        scale = np.array([table[f"original_{side}"][picture] / table[side][picture] for side in ("width", "height")])
+        if not _among(box * np.tile(scale, 2), known.get(int(table["coco_id"][picture]), ())):
+            image = people.read(root / "person_boxes" / "images" / str(table["name"][picture]))
+            part, place, _ = people.cut(image, box, np.zeros((len(BODY21), 3)))
+            images.append(part)
+            places.append(place)
+    return people.made(images, np.array(places), np.zeros((len(images), len(BODY21), 3)), "unlabelled")
+
+
+def _sizes(root):
+    """{COCO picture number: (width, height)} of those that are certain."""
+    table = np.load(root / "coco_people" / "coco_train_sizes.npz")
+    sure = (table["certainty"] > CERTAIN) & (table["points"] >= POINTS)
+    return dict(zip(table["image_id"][sure].tolist(), np.column_stack([table["width"], table["height"]])[sure].astype(float), strict=True))
+
+
+def _known(root):
+    """{COCO picture number: [box (4,) in the pixels of the original picture]} of everybody in `coco_people`."""
+    table, found = dict(np.load(root / "coco_people" / "persons.npz")), {}
+    for picture, box in zip(table["image_index"], table["box_xyxy"], strict=True):
+        corner, scale = table["crop_xyxy"][picture, :2], table["scale_xy"][picture]
+        found.setdefault(int(table["coco_id"][picture]), []).append((box.reshape(2, 2) / scale + corner).ravel())
+    return found
+
+
+def _held_back(root):
+    """The COCO numbers of pictures that are tested on, or are training pictures as a whole already."""
+    tables = [np.load(root / folder) for folder in ("coco_people/persons.npz", "person_boxes/boxes.npz")]
+    small = json.loads((root / "coco_small" / "person_keypoints.json").read_text())["images"]
+    names = (NUMBER.search(image["file_name"]) for image in small)
+    return {int(i) for table in tables for i in table["coco_id"][table["split"] == "val"]} | {int(name[1]) for name in names if name}
+
+
+def _restored(image, size):
+    """A picture with the aspect of its original `size` (width, height) again, made smaller in one axis only; and its new size."""
+    stored = np.array(image.shape[1::-1])
+    new = np.maximum(1, np.round(size * (stored / size).min())).astype(int)
+    return (image if (new == stored).all() else cv2.resize(image, tuple(int(n) for n in new), interpolation=cv2.INTER_AREA)), new
+
+
+def _among(box, boxes):
+    """Whether one of the boxes is of the same person."""
+    for other in boxes:
+        both = np.clip(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0, None).prod()
+        if both >= SAME * ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - both):
+            return True
+    return False
