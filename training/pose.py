@@ -28,7 +28,7 @@ from training.start import groups, start_trunk, unfold
 SOME = 128  # crops that the statistics of a network to go on from are taken of
 MILDER = 0.5  # by how much augmentation is weaker at the end
 FIRST = 0.4  # weight of the first opinion's loss
-NEARNESS = 0.3  # of that of places, in cells
+NEARNESS = 0.5  # of that of places, in cells
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
 WEIGHTS = {"coco_people": 0.46, "lspet": 0.13, "coco_small": 0.01, "drawn": 0.03, "squeezed": 0.09, "unlabelled": 0.28}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
