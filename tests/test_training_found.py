@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from core.errors import InputError
 from core.skeletons import BODY21
 from training import pose
 from training.datasets import coco_found, people
@@ -66,6 +67,11 @@ def test_pictures_found_by_name_have_their_aspect_and_their_joints_again(root, f
     rows, columns = np.nonzero(image[..., 0] > 127)
     assert np.allclose(joints[5, :2], (columns.mean() + 0.5, rows.mean() + 0.5), atol=0.6)
     assert (joints[:17, 2] == 1).all()
+
+
+def test_a_folder_without_any_is_the_users_fault(root, tmp_path):
+    with pytest.raises(InputError, match="nowhere: no picture"):
+        coco_found.labelled(tmp_path / "nowhere", root)
 
 
 def test_boxed_people_are_those_without_joints_large_enough_and_not_tested_on(root):

@@ -15,7 +15,7 @@ from trackers._embednet import SIZE, EmbedNet
 from training import augment, graphs, looks
 from training.gallery import Gallery
 from training.loop import Batches, Run, add_flags
-from training.pose import gather
+from training.pose import add_people, gather
 from training.start import groups, start_trunk
 
 TEMPERATURE = 0.07
@@ -90,11 +90,7 @@ def loss(model, views, known):
 
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m training appearance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
-    parser.add_argument("--packed", nargs="+", help="train on the people of such files (training pose --pack) instead")
-    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack), whose people are used too; needs --teacher")
-    parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people besides")
-    parser.add_argument("--teacher", help="folder of the public weights")
+    add_people(parser)
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--output", help="weights file, written after every epoch")
     add_flags(parser, "appearance", steps=100, epochs=40, batch=128)

@@ -88,8 +88,20 @@ def build_model(init=None, start=None, pictures=None):
     return model.to(memory_format=torch.channels_last)
 
 
-def gather(options):
-    """The training people: those of packed files, or all sets of the data folder; and those whom nobody had marked in there."""
+def add_people(parser):
+    """The flags that `gather` reads."""
+    parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
+    parser.add_argument("--packed", nargs="+", help="the people of such files (training pose --pack) instead")
+    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack), whose people a teacher finds, besides")
+    parser.add_argument("--named", help="folder with pictures of COCO's train split under their names: whom coco_people leaves out, besides")
+    parser.add_argument("--boxed", action="store_true", help="those of person_boxes who have no joints, besides")
+    parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people besides those of the data folder")
+    parser.add_argument("--teacher", help="folder of the public weights: who has no label is learned from them")
+
+
+def gather(options, alone=False):
+    """The training people: those of packed files, or all sets of the data folder; and those whom nobody had marked in there, who come `alone` where
+    no files are named."""
     root, more = pathlib.Path(options.data), []
     if options.named:
         more.append(coco_found.labelled(pathlib.Path(options.named), root))
@@ -99,7 +111,7 @@ def gather(options):
         more.append(unlabelled.load(options.unlabelled, options.teacher, pick_device(options.device)))
     if options.packed:
         sets = [people.load(path) for path in options.packed]
-    elif options.pack and more:
+    elif alone and more:
         sets = []
     else:
         sets = [coco_people.load(root), lspet.load(root), coco_small.load(root)]
@@ -109,19 +121,12 @@ def gather(options):
 
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="python -m training pose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
-    parser.add_argument("--teacher", help="folder of the public weights: PP-TinyPose gives the joints that have no label")
+    add_people(parser)
     parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
     parser.add_argument("--taught", help="file that keeps what the teacher said of these people for the next start")
-    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack): their people are learned from the teacher alone; "
-                                             "with --pack and without --packed, nobody else is packed than by these three flags")
-    parser.add_argument("--named", help="folder in which pictures of COCO's train split lie under their names: those whom coco_people leaves out too")
-    parser.add_argument("--boxed", action="store_true", help="those of person_boxes who have no joints too, learned from the teacher alone")
-    parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people among the training people")
-    parser.add_argument("--pack", help="write all training people to this file and stop")
+    parser.add_argument("--pack", help="write the people to this file and stop; without --packed, of --unlabelled, --named and --boxed those alone")
     parser.add_argument("--longest", type=int, default=272, help="longer side of the packed pictures, px")
     parser.add_argument("--quality", type=int, default=78, help="of the packed pictures (WebP)")
-    parser.add_argument("--packed", nargs="+", help="train from such files instead")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")
     parser.add_argument("--start", help="weights file of an earlier run to go on from")
     frozen.add_flags(parser)
@@ -138,7 +143,7 @@ def arguments(argv):
 def main(argv=None):
     options = arguments(argv)
     if options.pack:
-        return people.save(gather(options), options.pack, options.longest, options.quality)
+        return people.save(gather(options, alone=True), options.pack, options.longest, options.quality)
     return train(options)
 
 

@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 
+from core.errors import InputError
 from core.skeletons import BODY21
 from training.datasets import people
 from training.datasets.coco_people import to_body
@@ -20,12 +21,15 @@ NUMBER = re.compile(r"(?<!\d)(\d{12})(?!\d)")
 
 def labelled(folder, root):
     """The people of all train2017 pictures under `folder` (any format, shape and size; found by the twelve digits in the name) as `People`; without
-    pictures of unknown size, pictures of val splits and `coco_small`, and people whom `coco_people` has."""
+    pictures of unknown size, pictures of val splits and `coco_small`, and people whom `coco_people` has. Raises InputError where there are none."""
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in (".jpg", ".jpeg", ".png") and (number := NUMBER.search(path.name)):
             files.setdefault(int(number[1]), path)
-    return people.from_rows(_labelled(files, root))
+    rows = list(_labelled(files, root))
+    if not rows:
+        raise InputError(f"{folder}: no picture of COCO's train split with people who are new")
+    return people.from_rows(rows)
 
 
 def _labelled(files, root):
