@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from core.errors import InputError
+from core.geometry import iou
 from core.skeletons import BODY21
 from training.datasets import people
 from training.datasets.coco_people import to_body
@@ -26,42 +27,42 @@ def labelled(folder, root):
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in (".jpg", ".jpeg", ".png") and (number := NUMBER.search(path.name)):
             files.setdefault(int(number[1]), path)
-    rows = list(_labelled(files, root))
-    if not rows:
+    found = people.from_rows(_labelled(files, root))
+    if not len(found):
         raise InputError(f"{folder}: no picture of COCO's train split with people who are new")
-    return people.from_rows(rows)
+    return found
 
 
 def _labelled(files, root):
     """(image, box (4,), joints (21, 3)) of those people in the files {number: path}."""
     labels, sizes, known = np.load(root / "coco_keypoint_labels.npz"), _sizes(root), _known(root)
-    numbers, boxes, places, seen = (labels[name] for name in ("image_id", "bbox_cxcywh", "xy", "v"))
+    numbers, boxes, places, seen, whole = (labels[name] for name in ("image_id", "bbox_cxcywh", "xy", "v", "scale"))
     for number in sorted(files.keys() & sizes.keys() - _held_back(root)):
         image, size = _restored(people.read(files[number]), sizes[number])
         for row in np.flatnonzero(numbers == number):
-            centre, extent = (boxes[row] / labels["scale"]).reshape(2, 2) * sizes[number]
+            centre, extent = (boxes[row] / whole).reshape(2, 2) * sizes[number]
             box = np.concatenate([centre - extent / 2, centre + extent / 2])
             scale = size / sizes[number]
-            if (seen[row] > 0).sum() >= LEAST and (extent * scale).max() >= SHORTEST and not _among(box, known.get(number, ())):
-                joints = np.round(places[row] / labels["scale"] * sizes[number])  # whole numbers of pixels
+            if (seen[row] > 0).sum() >= LEAST and (extent * scale).max() >= SHORTEST and iou(box, known.get(number, ())).max(initial=0) < SAME:
+                joints = np.round(places[row] / whole * sizes[number])  # whole numbers of pixels
                 yield image, box * np.tile(scale, 2), to_body(np.column_stack([(joints + 0.5) * scale, seen[row]]))
 
 
 def boxed(root):
     """The training people of `person_boxes` of whom `coco_people` has no joints, as `People` without joints."""
+    return people.from_rows(_boxed(root), "unlabelled")
+
+
+def _boxed(root):
+    """(image, box (4,), no joints (21, 3)) of these people."""
     table, known = dict(np.load(root / "person_boxes" / "boxes.npz")), _known(root)
     owner, sides = table["box_image_index"], (table["box_xyxy"][:, 2:] - table["box_xyxy"][:, :2]).max(1)
     wanted = ~table["ignore"].astype(bool) & (sides >= SHORTEST_BOXED) & (table["split"] == "train")[owner]
-    images, places = [], []
     for row in np.flatnonzero(wanted):
         picture, box = owner[row], table["box_xyxy"][row].astype(float)
         scale = np.array([table[f"original_{side}"][picture] / table[side][picture] for side in ("width", "height")])
-        if not _among(box * np.tile(scale, 2), known.get(int(table["coco_id"][picture]), ())):
-            image = people.read(root / "person_boxes" / "images" / str(table["name"][picture]))
-            part, place, _ = people.cut(image, box, np.zeros((len(BODY21), 3)))
-            images.append(part)
-            places.append(place)
-    return people.made(images, np.array(places), np.zeros((len(images), len(BODY21), 3)), "unlabelled")
+        if iou(box * np.tile(scale, 2), known.get(int(table["coco_id"][picture]), ())).max(initial=0) < SAME:
+            yield people.read(root / "person_boxes" / "images" / str(table["name"][picture])), box, np.zeros((len(BODY21), 3))
 
 
 def _sizes(root):
@@ -93,12 +94,3 @@ def _restored(image, size):
     stored = np.array(image.shape[1::-1])
     new = np.maximum(1, np.round(size * (stored / size).min())).astype(int)
     return (image if (new == stored).all() else cv2.resize(image, tuple(int(n) for n in new), interpolation=cv2.INTER_AREA)), new
-
-
-def _among(box, boxes):
-    """Whether one of the boxes is of the same person."""
-    for other in boxes:
-        both = np.clip(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0, None).prod()
-        if both >= SAME * ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - both):
-            return True
-    return False

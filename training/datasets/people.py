@@ -74,8 +74,9 @@ def cut(image, box, joints, context=CONTEXT, longest=LONGEST):
 
 def from_rows(rows, source="coco_people"):
     """People of an iterable of (image, box, joints), of the data set `source`."""
-    images, boxes, joints = zip(*(cut(*row) for row in rows), strict=True)
-    return made(list(images), np.array(boxes), np.array(joints), source)
+    cuts = [cut(*row) for row in rows]
+    boxes, joints = np.array([box for _, box, _ in cuts]).reshape(-1, 4), np.array([joints for *_, joints in cuts]).reshape(-1, len(BODY21), 3)
+    return made([image for image, *_ in cuts], boxes, joints, source)
 
 
 def made(images, boxes, joints, source, depth=None):

@@ -10,7 +10,7 @@ from core.files import save_arrays
 from core.skeletons import BODY21
 from training.box_teachers import BORDER, council
 from training.datasets import boxes as data
-from training.datasets.people import cut, join, made
+from training.datasets.people import from_rows, join
 from training.gallery import Gallery
 
 SURE = 0.6  # score of a person who is taken
@@ -47,13 +47,14 @@ def kept(path, photographs, ask):
 def load(path, teachers, device):
     """The people in a file of packed photographs (`training.datasets.boxes.pack`), without joints: those of squeezed ones first."""
     photographs = [p for p in data.unpack(path) if not p.marked]
-    parts = {"squeezed": ([], []), "unlabelled": ([], [])}
-    for photograph, (found, scores) in zip(photographs, boxes(photographs, teachers, device), strict=True):
-        side = (found[:, 2:] - found[:, :2]).max(1, initial=0)
-        image, (images, places) = data.decode(photograph), parts["squeezed" if photograph.square else "unlabelled"]
+    looked = list(zip(photographs, boxes(photographs, teachers, device), strict=True))
+    return join([from_rows(_rows(pair for pair in looked if pair[0].square == square), name)
+                 for name, square in (("squeezed", True), ("unlabelled", False))])
+
+
+def _rows(looked):
+    """(image, box (4,), no joints (21, 3)) of the people taken in pairs of a Photograph and its (boxes, scores)."""
+    for photograph, (found, scores) in looked:
+        image, side = data.decode(photograph), (found[:, 2:] - found[:, :2]).max(1, initial=0)
         for box in found[(scores > SURE) & (side >= SHORTEST) & (side <= TALLEST)]:
-            part, place, _ = cut(image, box.astype(float), np.zeros((len(BODY21), 3)))
-            images.append(part)
-            places.append(place)
-    return join([made(images, np.array(places).reshape(-1, 4), np.zeros((len(images), len(BODY21), 3)), name)
-                 for name, (images, places) in parts.items()])
+            yield image, box.astype(float), np.zeros((len(BODY21), 3))
