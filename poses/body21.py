@@ -151,7 +151,7 @@ class Body21:
     @torch.inference_mode()
     def read(self, crops, radius):
         """Of crops (B, H, W, 3) uint8: points (B, 21, 2) in crop px, mass (B, 21) within radius (B,) px, depth (B, 21) m, NaN without it, rivals (B,
-        21, 3) in crop px, and the chance (B, 21) to be in the crop."""
+        21, 3) in crop px, 0 without them, and the chance (B, 21) to be in the crop."""
         maps, depth = self._maps(crops)
         if self.flip:
             mirrored, other = (part.flip(3)[:, list(BODY21.mirror)] for part in self._maps(crops[:, :, ::-1]))
@@ -159,7 +159,8 @@ class Body21:
         points, mass = decode(maps, torch.as_tensor(radius, dtype=torch.float32, device=maps.device))
         inside = maps.sum((2, 3))
         depth = (depth * maps).sum((2, 3)) / inside.clamp_min(1e-9)
-        return tuple(part.cpu().numpy() for part in (points, mass, depth, second(maps, points), inside))
+        rivals = second(maps, points) if self.rivals else torch.zeros(*mass.shape, 3)
+        return tuple(part.cpu().numpy() for part in (points, mass, depth, rivals, inside))
 
     def _maps(self, crops):
         """Probabilities and depth (B, 21, h, w) of crops."""

@@ -258,11 +258,8 @@ def crowd():
 def test_joints_of_true_depth_are_the_truth_but_for_the_size_of_the_body(crowd):
     joints, camera, size = crowd
     around = joints - joints[:, [BODY21.root]]
-    for height, allowed in ((_depth.STATURE, 0.02), (2 * _depth.STATURE, 0.02)):
-        zoom = height / _depth.STATURE / size
-        depth = around[..., 2] * zoom[:, None]
-        found = _depth.relative(project(joints, camera), np.ones(joints.shape[:2]), depth, camera, height)
-        assert np.linalg.norm(found - around * zoom[:, None, None], axis=2).max() < allowed
+    found = _depth.relative(project(joints, camera), np.ones(joints.shape[:2]), around[..., 2] / size[:, None], camera)
+    assert np.linalg.norm(found - around / size[:, None, None], axis=2).max() < 0.02
 
 
 def test_too_few_joints_give_no_3d(crowd):
