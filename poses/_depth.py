@@ -17,8 +17,8 @@ SURE = 0.2  # score of a joint whose bones are measured
 def relative(points, scores, depth, camera):
     """Joints (N, 21, 3) m around the pelvis in camera axes, of points (N, 21, 2) px with scores (N, 21), and depth (N, 21) m behind the pelvis.
 
-    The pelvis' distance is the one at which the bones between joints of some score are together as long as those of a body of 1.74 m: with it
-    every joint lies on its ray. NaN for people of whom too little is seen.
+    The pelvis' distance is the one at which the bones between joints of some score are together as long as in BONES: with it every joint lies on
+    its ray. NaN for people of whom too little is seen.
     """
     plane = np.nan_to_num(rays(points, camera))
     ends, starts = np.array([i for i, p in enumerate(BODY21.parents) if p >= 0]), np.array([p for p in BODY21.parents if p >= 0])

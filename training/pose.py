@@ -92,7 +92,7 @@ def add_people(parser):
     """The flags that `gather` reads."""
     parser.add_argument("--data", default="../shared/data", help="folder with coco_people, lspet and coco_small")
     parser.add_argument("--packed", nargs="+", help="the people of such files (training pose --pack) instead")
-    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack), whose people a teacher finds, besides")
+    parser.add_argument("--unlabelled", help="packed photographs (training detector --pack), whose people a teacher finds, besides; needs --teacher")
     parser.add_argument("--named", help="folder with pictures of COCO's train split under their names: whom coco_people leaves out, besides")
     parser.add_argument("--boxed", action="store_true", help="those of person_boxes who have no joints, besides")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people besides those of the data folder")

@@ -48,7 +48,7 @@ def release(model, people, path, size, device, **header):
     model = fuse(copy.deepcopy(model))
     deep = str(model.head.out_channels > len(BODY21)).lower()
     fields = {"network": "PoseNet", "skeleton": "body21", "size": f"{size[0]}x{size[1]}", "scale": SCALE, "depth": deep, "calibration": "1,0"}
-    scores, hit = look(Body21(runnable(model, device), fields), people)
+    scores, hit = look(Body21(runnable(model, device), fields, rivals=False), people)
     slope, offset = fit(scores, hit)
     fields |= {"calibration": f"{slope:.4f},{offset:.4f}"} | header
     weights.save(path, model.state_dict(), fields)

@@ -43,7 +43,7 @@ def _labelled(files, root):
             centre, extent = (boxes[row] / whole).reshape(2, 2) * sizes[number]
             box = np.concatenate([centre - extent / 2, centre + extent / 2])
             scale = size / sizes[number]
-            if (seen[row] > 0).sum() >= LEAST and (extent * scale).max() >= SHORTEST and iou(box, known.get(number, ())).max(initial=0) < SAME:
+            if (seen[row] > 0).sum() >= LEAST and (extent * scale).max() >= SHORTEST and _new(box, known.get(number, ())):
                 joints = np.round(places[row] / whole * sizes[number])  # whole numbers of pixels
                 yield image, box * np.tile(scale, 2), to_body(np.column_stack([(joints + 0.5) * scale, seen[row]]))
 
@@ -61,7 +61,7 @@ def _boxed(root):
     for row in np.flatnonzero(wanted):
         picture, box = owner[row], table["box_xyxy"][row].astype(float)
         scale = np.array([table[f"original_{side}"][picture] / table[side][picture] for side in ("width", "height")])
-        if iou(box * np.tile(scale, 2), known.get(int(table["coco_id"][picture]), ())).max(initial=0) < SAME:
+        if _new(box * np.tile(scale, 2), known.get(int(table["coco_id"][picture]), ())):
             yield people.read(root / "person_boxes" / "images" / str(table["name"][picture])), box, np.zeros((len(BODY21), 3))
 
 
@@ -94,3 +94,8 @@ def _restored(image, size):
     stored = np.array(image.shape[1::-1])
     new = np.maximum(1, np.round(size * (stored / size).min())).astype(int)
     return (image if (new == stored).all() else cv2.resize(image, tuple(int(n) for n in new), interpolation=cv2.INTER_AREA)), new
+
+
+def _new(box, boxes):
+    """Whether none of the boxes is of the same person."""
+    return iou(box, boxes).max(initial=0) < SAME
