@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.errors import InputError
 from detectors.centernet import STRIDES, CentreNet, cells
 from training import detector, looks, pose
 from training.box_calibration import platt
@@ -239,3 +240,11 @@ def test_the_people_of_photographs_without_labels_are_packed_alone(tmp_path, mon
     pose.main(["--unlabelled", str(tmp_path / "photos.npz"), "--teacher", "nowhere", "--pack", str(tmp_path / "crowd.npz"), "--device", "cpu"])
     crowd = people.load(tmp_path / "crowd.npz")
     assert [people.SETS[i] for i in crowd.source] == ["squeezed", "unlabelled"] and not crowd.joints[..., 2].any()
+
+
+@pytest.mark.parametrize(("given", "says"), [((), "--teacher FOLDER"), (("--teacher", "nowhere"), "rtmdet_nano_person.onnx: no such network")])
+def test_photographs_without_labels_need_the_networks_that_find_people(tmp_path, given, says):
+    data.pack(tmp_path / "photos.npz", [data.Photograph(photograph(np.random.default_rng(0)).jpeg, np.zeros((0, 4), np.float32), data.WHOLE)])
+    with pytest.raises(InputError, match=says):
+        pose.main(["--unlabelled", str(tmp_path / "photos.npz"), "--pack", str(tmp_path / "crowd.npz"), "--device", "cpu", *given])
+    assert not (tmp_path / "crowd.npz").exists()

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core import runtime
+from core.errors import InputError
 from core.geometry import crop_matrix, warp
 from training import appearance, graphs, looks
 from training.datasets import people
@@ -109,6 +110,16 @@ def test_openvino_graphs_give_what_openvino_gives(name, shape):
         found = network(x[row : row + 1].numpy())
         theirs = found["conv2d_441.tmp_1"] if "tinypose" in name else list(found.values())[0]
         assert np.allclose(mine[row].numpy().ravel(), theirs[0].ravel(), atol=1e-4)
+
+
+@pytest.mark.parametrize(("made", "says"), [((), "net.xml: no such network"), (("net.xml",), "net.bin: no such network")])
+@pytest.mark.parametrize("read", [graphs.load, graphs.fastest, graphs.by_openvino])
+def test_a_network_that_is_not_there_is_one_line(tmp_path, read, made, says):
+    for name in made:
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=says) as caught:
+        read(tmp_path / "net.xml")
+    assert "\n" not in str(caught.value)
 
 
 def crowd(count=12):

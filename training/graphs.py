@@ -138,25 +138,34 @@ def _order(node, order):
 
 
 def load(path, outputs=None):
-    """The network of an .onnx file (needs the package onnx) or an OpenVINO .xml file with its .bin. Raises InputError where it is missing."""
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such network")
+    """The network of an .onnx file (needs the package onnx) or an OpenVINO .xml file with its .bin. Raises InputError where one is missing."""
+    path = _there(path)
     return (_openvino if path.suffix == ".xml" else _onnx)(path, outputs)
+
+
+def _there(path):
+    """The path of a network all of whose files are there. Raises InputError."""
+    path = pathlib.Path(path)
+    for each in [path] + [path.with_suffix(".bin")] * (path.suffix == ".xml"):
+        if not each.is_file():
+            raise InputError(f"{each}: no such network")
+    return path
 
 
 def fastest(path, outputs=None, device="cpu"):
     """As `load`, on a device; on a CPU by OpenVINO where that is installed, three to five times as fast, but for pictures of the graph's own size
     alone."""
-    path = pathlib.Path(path)
     if torch.device(device).type == "cpu" and importlib.util.find_spec("openvino"):
         return by_openvino(path, outputs)
     return load(path, outputs).to(device)
 
 
 def by_openvino(path, outputs=None):
-    """The network of a file, pictures one by one on the CPU in torch's number of threads. The package openvino is needed."""
-    network = compile_model(str(path))
+    """The network of a file, pictures one by one on the CPU in torch's number of threads. The package openvino is needed.
+
+    Raises InputError where a file is missing.
+    """
+    network = compile_model(str(_there(path)))
 
     def forward(x):
         rows = [network(one[None].numpy()) for one in x]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import weights
+from core.errors import InputError
 from core.networks import normalised, pick_device
 from core.skeletons import BODY21, COCO_SIGMAS
 from poses._body21 import PoseNet
@@ -101,7 +102,9 @@ def add_people(parser):
 
 def gather(options, alone=False):
     """The training people: those of packed files, or all sets of the data folder; and those whom nobody had marked in there, who come `alone` where
-    no files are named."""
+    no files are named. Raises InputError for photographs without labels and no teacher who would find the people."""
+    if options.unlabelled and not options.teacher:
+        raise InputError("--unlabelled: name the folder of the public networks that find the people, --teacher FOLDER")
     root, more = pathlib.Path(options.data), []
     if options.named:
         more.append(coco_found.labelled(pathlib.Path(options.named), root))

@@ -55,6 +55,7 @@ def load(path, teachers, device):
 def _rows(looked):
     """(image, box (4,), no joints (21, 3)) of the people taken in pairs of a Photograph and its (boxes, scores)."""
     for photograph, (found, scores) in looked:
-        image, side = data.decode(photograph), (found[:, 2:] - found[:, :2]).max(1, initial=0)
-        for box in found[(scores > SURE) & (side >= SHORTEST) & (side <= TALLEST)]:
-            yield image, box.astype(float), np.zeros((len(BODY21), 3))
+        side = (found[:, 2:] - found[:, :2]).max(1, initial=0)
+        taken = found[(scores > SURE) & (side >= SHORTEST) & (side <= TALLEST)]
+        image = data.decode(photograph) if len(taken) else None
+        yield from ((image, box.astype(float), np.zeros((len(BODY21), 3))) for box in taken)
