@@ -1,4 +1,4 @@
-"""People of COCO whom the set of labelled people leaves out: pictures found by name, and boxes without joints."""
+"""People beside the shared sets: those of COCO in pictures found by name, those with boxes and no joints, and those of MPII."""
 
 import json
 
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from core.errors import InputError
-from core.skeletons import BODY21
+from core.skeletons import BODY21, MPII16
 from training import pose
-from training.datasets import coco_found, people
+from training.datasets import coco_found, mpii, people
 
 SIZES = {1: (320, 240), 2: (240, 320), 3: (320, 240), 4: (320, 240), 5: (320, 240)}
 JOINTS = np.arange(17)[:, None] * (9, 7) + (60, 40)  # px of the original pictures; up to (204, 152)
@@ -87,3 +87,36 @@ def test_both_can_be_packed_alone(root, folder, tmp_path):
     packed = people.load(tmp_path / "pack.npz")
     assert [people.SETS[n] for n in packed.source] == ["coco_people", "unlabelled"]
     assert packed.joints.shape == (2, len(BODY21), 3)
+
+
+@pytest.fixture
+def marked(tmp_path):
+    """A folder of MPII's with one picture and two people: one has all joints but the left wrist, one has five. Its pixels are counted from 1."""
+    person = {"image": "a.png", "joints": (np.arange(16)[:, None] * (9, 7) + (61, 41)).tolist()}
+    rows = [person | {"joints_vis": [1] * 15 + [0]}, person | {"joints_vis": [1] * 5 + [0] * 11}]
+    for name in ("images", "annot"):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), picture(SIZES[1]))
+    (tmp_path / "annot" / "train.json").write_text(json.dumps(rows))
+    return tmp_path
+
+
+def test_people_of_mpii_have_the_joints_that_are_marked_where_they_are_marked(marked, tmp_path):
+    pose.main(["--mpii", str(marked), "--pack", str(tmp_path / "pack.npz"), "--quality", "100"])
+    found = people.load(tmp_path / "pack.npz")
+    assert [people.SETS[n] for n in found.source] == ["mpii"]
+    image, joints = people.decoded(found.images[0]), found.joints[0]
+    known = {name: weight for name, weight in zip(BODY21.joints, joints[:, 2], strict=True) if weight}
+    assert known.keys() == {"head_top" if name == "head" else name for name in MPII16.joints} - {"neck", "left_wrist"}
+    assert known["head_top"] < known["thorax"] < known["right_knee"] == 1
+    rows, columns = np.nonzero(image[..., 0] > 127)  # the spot is at joint 5
+    assert np.allclose(joints[BODY21.index("left_ankle"), :2], (columns.mean() + 0.5, rows.mean() + 0.5), atol=0.2)
+    assert np.allclose(joints[BODY21.root], joints[BODY21.indices("left_hip", "right_hip")].mean(0))
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "no annotations"), ("[{}]", "expected a list"), ("[", "expected a list"), ("[]", "nobody")])
+def test_a_folder_that_is_not_mpii_is_one_line(marked, text, says):
+    file = marked / "annot" / "train.json"
+    file.unlink() if text is None else file.write_text(text)
+    with pytest.raises(InputError, match=says):
+        mpii.load(marked)

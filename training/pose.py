@@ -18,7 +18,7 @@ from core.networks import normalised, pick_device
 from core.skeletons import BODY21, COCO_SIGMAS
 from poses._body21 import PoseNet
 from training import augment, frozen, looks, pose_teachers
-from training.datasets import coco_found, coco_people, coco_small, lspet, people, synthetic_people, teaching, unlabelled
+from training.datasets import coco_found, coco_people, coco_small, lspet, mpii, people, synthetic_people, teaching, unlabelled
 from training.gallery import Gallery
 from training.heatmaps import cross_entropy, depth_loss, mirrored, nearness, targets
 from training.loop import Batches, Run, add_flags, crop_size, size_at, stages
@@ -31,7 +31,8 @@ MILDER = 0.5  # by how much augmentation is weaker at the end
 FIRST = 0.4  # weight of the first opinion's loss
 NEARNESS = 0.5  # of that of places, in cells
 DEPTH = 0.5  # weight of the depth loss: metres over 0.25
-WEIGHTS = {"coco_people": 0.46, "lspet": 0.13, "coco_small": 0.01, "drawn": 0.03, "squeezed": 0.09, "unlabelled": 0.28}  # share of the crops
+WEIGHTS = {"coco_people": 0.46, "mpii": 0.1, "lspet": 0.11, "coco_small": 0.01, "drawn": 0.03, "squeezed": 0.07,
+           "unlabelled": 0.22}  # share of the crops
 LOWER = [i for i, joint in enumerate(BODY21.joints) if any(part in joint for part in ("hip", "knee", "ankle", "pelvis"))]
 UPPER = [i for i in range(len(BODY21)) if i not in LOWER or "hip" in BODY21.joints[i]]
 # What a cell's distance counts at each joint: most in faces, which people mark most exactly
@@ -95,6 +96,7 @@ def add_people(parser):
     parser.add_argument("--packed", nargs="+", help="the people of such files (training pose --pack) instead")
     parser.add_argument("--unlabelled", help="packed photographs (training detector --pack), whose people a teacher finds, besides; needs --teacher")
     parser.add_argument("--named", help="folder with pictures of COCO's train split under their names: whom coco_people leaves out, besides")
+    parser.add_argument("--mpii", help="folder with MPII Human Pose (images, annot/train.json), besides")
     parser.add_argument("--boxed", action="store_true", help="those of person_boxes who have no joints, besides")
     parser.add_argument("--synthetic", type=int, default=0, help="number of drawn people besides those of the data folder")
     parser.add_argument("--teacher", help="folder of the public weights: who has no label is learned from them")
@@ -108,6 +110,8 @@ def gather(options, alone=False):
     root, more = pathlib.Path(options.data), []
     if options.named:
         more.append(coco_found.labelled(pathlib.Path(options.named), root))
+    if options.mpii:
+        more.append(mpii.load(pathlib.Path(options.mpii)))
     if options.boxed:
         more.append(coco_found.boxed(root))
     if options.unlabelled:
@@ -127,7 +131,7 @@ def arguments(argv):
     add_people(parser)
     parser.add_argument("--upright", action="store_true", help="the teacher looks at everybody once, not in four turns at the unlabelled")
     parser.add_argument("--taught", help="file that keeps what the teacher said of these people for the next start")
-    parser.add_argument("--pack", help="write the people to this file and stop; without --packed, of --unlabelled, --named and --boxed those alone")
+    parser.add_argument("--pack", help="write the people to this file and stop; without --packed only those of the flags above, if there are any")
     parser.add_argument("--longest", type=int, default=272, help="longer side of the packed pictures, px")
     parser.add_argument("--quality", type=int, default=78, help="of the packed pictures (WebP)")
     parser.add_argument("--init", help="ImageNet weights of MobileNetV2")

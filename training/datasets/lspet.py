@@ -39,8 +39,5 @@ def to_body(joints):
     """LSP joints (14, 3) as BODY21 joints (21, 3) x, y, weight; the pelvis is the middle of the hips."""
     body = np.zeros((len(BODY21), 3))
     body[WHERE] = joints * (joints[:, 2:] > 0)
-    hips = body[BODY21.indices("left_hip", "right_hip")]
-    if (hips[:, 2] > 0).all():
-        body[BODY21.index("pelvis")] = hips.mean(0)
     body[BODY21.index("thorax"), 2] *= NECK
-    return body
+    return people.with_pelvis(body)

@@ -11,7 +11,7 @@ from core.skeletons import BODY21
 
 LONGEST = 288  # px of a stored cut-out: enough for 256x192 crops
 CONTEXT = 1.6  # side of the stored cut-out over the longer side of the box
-SETS = ("coco_people", "lspet", "coco_small", "drawn", "squeezed", "unlabelled")  # what the numbers in `source` mean
+SETS = ("coco_people", "lspet", "coco_small", "drawn", "squeezed", "unlabelled", "mpii")  # what the numbers in `source` mean
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,13 @@ class People:
 def centred(joints):
     """Joints (..., 3) whose labels number the pixels from 0, in our coordinates, in which the centre of pixel 0 lies at 0.5."""
     return joints + (0.5, 0.5, 0)
+
+
+def with_pelvis(body):
+    """Joints (21, 3) x, y, weight whose pelvis is the middle of the hips where both are known, and unknown elsewhere."""
+    hips = body[BODY21.indices("left_hip", "right_hip")]
+    body[BODY21.root] = hips.mean(0) if (hips[:, 2] > 0).all() else 0
+    return body
 
 
 def join(parts):
