@@ -51,7 +51,8 @@ def load(folder, files=PERMISSIVE, split="train"):
 def _clips(arrays, split):
     """(joints, root, fps, stature) of each clip of a split."""
     data = {name: arrays[name] for name in ("root", "joints_rel", "head_forward", "clip_start")}
-    count, rate = len(data["clip_start"]) - 1, float(arrays["fps"])
+    count = len(data["clip_start"]) - 1
+    rates = np.broadcast_to(arrays["fps"], count).astype(float)
     splits = arrays["clip_split"] if "clip_split" in arrays else np.full(count, "train")
     found = []
     for i in np.flatnonzero(splits == split):
@@ -59,7 +60,7 @@ def _clips(arrays, split):
         old = data["joints_rel"][rows].astype(np.float32)
         size = stature(old)
         zoom = STATURE / size
-        found.append((body21(old, data["head_forward"][rows].astype(np.float32)) * zoom, data["root"][rows] * zoom, rate, size))
+        found.append((body21(old, data["head_forward"][rows].astype(np.float32)) * zoom, data["root"][rows] * zoom, rates[i], size))
     return found
 
 
