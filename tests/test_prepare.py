@@ -222,4 +222,5 @@ def test_faults_of_custom_videos_are_told(tmp_path):
 
 
 def test_the_commands_are_listed():
-    assert {"written", "h36m", "humaneva", "custom_2d", "custom_motion", "motion", "h36m_2d_generic", "h36m_2d_sh"} <= set(commands("training.prepare"))
+    wanted = {"written", "h36m", "humaneva", "custom_2d", "custom_motion", "motion", "h36m_2d_generic", "h36m_2d_sh"}
+    assert wanted <= set(commands("training.prepare"))
