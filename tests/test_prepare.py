@@ -222,5 +222,5 @@ def test_faults_of_custom_videos_are_told(tmp_path):
 
 
 def test_the_commands_are_listed():
-    wanted = {"written", "h36m", "humaneva", "custom_2d", "custom_motion", "motion", "h36m_2d_generic", "h36m_2d_sh"}
+    wanted = {"written", "h36m", "humaneva", "custom_2d", "custom_motion", "motion", "prmd", "h36m_2d_generic", "h36m_2d_sh"}
     assert wanted <= set(commands("training.prepare"))

@@ -67,10 +67,15 @@ def main(argv=None):
             print(f"{group[0][0]} and {len(group) - 1} more: {error}", file=sys.stderr)
     if not found:
         raise InputError(f"{', '.join(options.folders)}: no motion of a second or more there")
+    write(options.output, found)
+
+
+def write(path, found):
+    """A file of clips (name, joints (T, 17, 3) m in world axes, out of the face (T, 3), frames a second), as `training.datasets.mocap` reads them."""
     names, joints, forward, fps = zip(*found, strict=True)
     root = np.concatenate([each[:, 0] for each in joints])
-    save_arrays(options.output, compress=True, root=root.astype(np.float32), joints_rel=(np.concatenate(joints) - root[:, None]).astype(np.float16),
+    save_arrays(path, compress=True, root=root.astype(np.float32), joints_rel=(np.concatenate(joints) - root[:, None]).astype(np.float16),
                 head_forward=np.concatenate(forward).astype(np.float16), clip_start=np.cumsum([0, *map(len, joints)]), clip_name=np.array(names),
                 fps=np.array(fps))
     seconds = sum(len(each) / rate for each, rate in zip(joints, fps, strict=True))
-    print(f"{options.output}: {len(found)} clips, {seconds / 60:.1f} minutes")
+    print(f"{path}: {len(found)} clips, {seconds / 60:.1f} minutes")
