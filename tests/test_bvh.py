@@ -116,7 +116,8 @@ def test_fast_recordings_are_thinned(folder, tmp_path):
 
 
 @pytest.mark.parametrize(("text", "says"), [("HIERARCHY\n", "no readable BVH"), ("ROOT a\n{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n}\nMOTION\n"
-                                            "Frames: 2\nFrame Time: 0.1\n1\n", "no readable BVH"), ("", "no readable BVH")])
+                                            "Frames: 2\nFrame Time: 0.1\n1\n", "no readable BVH"), ("", "no readable BVH"),
+                                           ("ROOT a\n{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n}\nMOTION\nFrames: 0\nFrame Time: 0.1\n", "no frames")])
 def test_damaged_files_are_told_and_the_others_kept(folder, tmp_path, capsys, text, says):
     (folder / "bad.bvh").write_text(text)
     prepare.main([str(folder), "-o", str(tmp_path / "mine.npz")])

@@ -39,6 +39,8 @@ def read(path):
         count, step = int(words[1]), float(words[4])
         width = sum(len(kinds) for kinds in channels)
         values = np.array(words[5 : 5 + count * width], float).reshape(count, width)
+        if not count:
+            raise ValueError("no frames")
         return Moving(names, parents, *_moved(parents, offsets, channels, values), 1 / step)
     except (OSError, ValueError, IndexError, ZeroDivisionError, StopIteration) as error:
         raise InputError(f"{path}: no readable BVH ({error or type(error).__name__})") from error

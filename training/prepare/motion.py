@@ -1,7 +1,7 @@
-"""Motion capture of your own for the lifters: `python -m training.prepare motion FOLDER ... --output ../shared/data/mocap/mine.npz`.
+"""Motion capture of your own for the lifters: `python -m training.prepare motion FOLDER ... --output motion/mine.npz`.
 
 Reads all .bvh files in the folders and below, of whatever program and rate, and writes them as one file of clips that
-`python -m training lifter --files cmu,cmu2,mine` learns from besides. Files of one folder with the same joints are taken for one rig. What is faster
+`python -m training lifter --data motion --files mine` learns from. Files of one folder with the same joints are taken for one rig. What is faster
 than people are is cut out, and what is left under a second left away.
 """
 
