@@ -13,7 +13,7 @@ import numpy as np
 from app.exchange import put_right
 from app.join import drop_doubles, join_tracks
 from app.sides import settled
-from app.smooth import excursions, hampel, interpolate
+from app.smooth import excursions, hampel, interpolate, neighbours
 from core.errors import InputError
 from core.geometry import area
 from core.records import Track
@@ -115,19 +115,11 @@ def _fill_joint(points, scores, known, times):
     points[~known] = np.nan
     if not known.any():
         return
-    before, after = _neighbours(known)
+    before, after = neighbours(known)
     holes = np.flatnonzero(~known & (before >= 0) & (after >= 0))
     holes = holes[times[after[holes]] - times[before[holes]] < GAP]
     points[holes] = interpolate(times[holes], times[known], points[known])
     scores[holes] = FILLED * interpolate(times[holes], times[known], scores[known])
-
-
-def _neighbours(known):
-    """For each frame the latest known one up to it and the first known one from it on (T,), -1 where there is none."""
-    index = np.arange(len(known))
-    before = np.maximum.accumulate(np.where(known, index, -1))
-    after = np.minimum.accumulate(np.where(known, index, len(known))[::-1])[::-1]
-    return before, np.where(after < len(known), after, -1)
 
 
 def fill_gaps(track, frames, times):

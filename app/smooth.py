@@ -27,6 +27,14 @@ def interpolate(at, times, values):
     return np.where(part < 1e-6, values[left], np.where(part > 1 - 1e-6, values[right], between))  # at a known time its neighbour may be NaN
 
 
+def neighbours(known):
+    """For each frame the latest known one up to it and the first known one from it on (T,), -1 where there is none."""
+    index = np.arange(len(known))
+    before = np.maximum.accumulate(np.where(known, index, -1))
+    after = np.minimum.accumulate(np.where(known, index, len(known))[::-1])[::-1]
+    return before, np.where(after < len(known), after, -1)
+
+
 def butterworth(values, times, cutoff, order=2):
     """Values (T, ...) low-passed forwards and backwards: no delay, half power at `cutoff` Hz over both passes.
 

@@ -35,8 +35,7 @@ def renamed(text):
     for line in text.splitlines():
         words = line.split()
         if words and words[0] in ("ROOT", "JOINT"):
-            side = {"L": "Left", "R": "Right"}.get(words[1][0], "")
-            side = side if words[1].startswith(side) and side else ""
+            side = next((side for side in ("Left", "Right") if words[1].startswith(side)), "")
             name = OTHER.get(words[1].removeprefix(side), words[1].lower())
             line = f"{words[0]} rig:{name}" + (f".{side[0]}" if side else "")
         elif words and words[0] == "OFFSET":

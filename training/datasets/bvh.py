@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from core.errors import InputError
 from core.skeletons import H36M17
@@ -69,29 +70,18 @@ def _moved(parents, offsets, channels, values):
     """Places (T, J, 3) and turns (T, J, 3, 3) of the joints in the file's axes."""
     places, turns, column = np.zeros((len(values), len(parents), 3)), np.zeros((len(values), len(parents), 3, 3)), 0
     for joint, (parent, kinds) in enumerate(zip(parents, channels, strict=True)):
-        here, turn = np.tile(offsets[joint], (len(values), 1)), np.tile(np.eye(3), (len(values), 1, 1))
-        for kind in kinds:
-            axis = "XYZ".index(kind[0])
-            if kind.endswith("position"):
-                here[:, axis] = values[:, column]  # in place of the offset
-            else:
-                turn = turn @ _about(axis, np.radians(values[:, column]))
-            column += 1
+        here, own = np.tile(offsets[joint], (len(values), 1)), values[:, column : column + len(kinds)]
+        column += len(kinds)
+        shifts = [i for i, kind in enumerate(kinds) if kind.endswith("position")]
+        angles = [i for i, kind in enumerate(kinds) if kind.endswith("rotation")]
+        here[:, ["XYZ".index(kinds[i][0]) for i in shifts]] = own[:, shifts]  # in place of the offset
+        turn = Rotation.from_euler("".join(kinds[i][0] for i in angles), own[:, angles], degrees=True).as_matrix() if angles else np.eye(3)
         if parent < 0:
             places[:, joint], turns[:, joint] = here, turn
         else:
             places[:, joint] = places[:, parent] + (turns[:, parent] @ here[..., None])[..., 0]
             turns[:, joint] = turns[:, parent] @ turn
     return places, turns
-
-
-def _about(axis, angle):
-    """Rotations (T, 3, 3) about a coordinate axis."""
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    matrix = np.zeros((len(angle), 3, 3))
-    matrix[:, axis, axis], matrix[:, i, i], matrix[:, j, j] = 1, np.cos(angle), np.cos(angle)
-    matrix[:, i, j], matrix[:, j, i] = -np.sin(angle), np.sin(angle)
-    return matrix
 
 
 class Rig(NamedTuple):
@@ -110,9 +100,9 @@ def rig(files):
     Raises InputError where the joints' names do not tell a person's limbs.
     """
     limbs = _limbs(files[0])
-    places, turns = (np.concatenate([getattr(moving, name) for moving in files]) for name in ("places", "turns"))
+    places, head = (np.concatenate(parts) for parts in zip(*((moving.places, moving.turns[:, limbs["head"]]) for moving in files), strict=True))
     axes, unit = _axes(places, limbs)
-    return Rig(limbs, unit, axes, _gaze(places @ axes.T, axes @ turns[:, limbs["head"]], limbs))
+    return Rig(limbs, unit, axes, _gaze(places @ axes.T, axes @ head, limbs))
 
 
 def _axes(places, limbs):
@@ -137,18 +127,23 @@ def _gaze(places, turns, limbs):
 def human(moving, rig):
     """Human3.6M's joints (T, 17, 3) m in world axes, z up, the floor at 0, and the unit vector out of the face (T, 3), of a Moving.
 
-    The spine's joint is put between hips and neck, the head's two as far from the joint of the head as a grown-up has them.
+    The head's two are as far from the joint of the head as a grown-up has them.
     """
     found = {name: moving.places[:, joint] @ rig.axes.T * rig.unit for name, joint in rig.limbs.items()}
-    found["hip"] = (found["left_hip"] + found["right_hip"]) / 2
     found["thorax"] = found["neck"] / 2 + (found["left_collar"] + found["right_collar"]) / 4
-    found["spine"] = found["hip"] + SPINE * (found["thorax"] - found["hip"])
     forward, up = np.moveaxis(rig.axes @ moving.turns[:, rig.limbs["head"]] @ rig.gaze.T, 2, 0)
     skull = found["head"]
     found |= {name: skull + ahead * forward + above * up for name, (ahead, above) in zip(("neck_nose", "head"), (NOSE, FOREHEAD), strict=True)}
-    joints = np.stack([found[name] for name in H36M17.joints], 1)
+    joints = body(found)
     joints[..., 2] -= np.percentile(joints[..., 2].min(1), 10)
     return joints, forward
+
+
+def body(places):
+    """Human3.6M's joints (T, 17, 3) of {name: (T, 3)} of all but two: the pelvis is the middle of the hips, the spine between it and the neck."""
+    hip = (places["left_hip"] + places["right_hip"]) / 2
+    places = places | {"hip": hip, "spine": hip + SPINE * (places["thorax"] - hip)}
+    return np.stack([places[name] for name in H36M17.joints], 1)
 
 
 def _limbs(moving):
@@ -156,7 +151,7 @@ def _limbs(moving):
     names = [re.sub(r"^.*:", "", name).lower() for name in moving.names]
     found = {}
     for side in ("left", "right"):
-        own = [i for i, name in enumerate(names) if re.match(rf"{side}|{side[0]}[a-z]|{side[0]}_", name) or re.search(rf"[._]{side[0]}$", name)]
+        own = [i for i, name in enumerate(names) if re.match(rf"{side[0]}[a-z_]", name) or re.search(rf"[._]{side[0]}$", name)]
         for end, limb in LIMBS.items():
             joint = next((i for i in own if re.search(ENDS[end], names[i]) and not re.search(r"thumb|finger|index|end|toe", names[i])), -1)
             for part in limb:

@@ -7,6 +7,7 @@ than people are is cut out, and what is left under a second left away.
 
 import argparse
 import collections
+import itertools
 import pathlib
 import sys
 
@@ -48,9 +49,9 @@ def clips(group):
 
 def pieces(joints, fps):
     """[(first, end)] of the stretches of LEAST seconds and more in which no joint (T, J, 3) is faster than FASTEST."""
-    fast = (np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(1, initial=0) * fps > FASTEST) if len(joints) else np.zeros(0, bool)
+    fast = np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(1) * fps > FASTEST
     cuts = [0, *(np.flatnonzero(fast) + 1), len(joints)]
-    return [(first, end) for first, end in zip(cuts, cuts[1:], strict=False) if end - first >= LEAST * fps]
+    return [(first, end) for first, end in itertools.pairwise(cuts) if end - first >= LEAST * fps]
 
 
 def main(argv=None):

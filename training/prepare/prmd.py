@@ -10,9 +10,9 @@ import sys
 
 import numpy as np
 
+from app.smooth import interpolate, neighbours
 from core.errors import InputError
-from core.skeletons import H36M17
-from training.datasets.bvh import FOREHEAD, NOSE, SPINE
+from training.datasets.bvh import FOREHEAD, NOSE, body
 from training.prepare.motion import pieces, write
 
 MARKERS = ("LFHD", "RFHD", "LBHD", "RBHD", "C7", "T10", "CLAV", "STRN", "RBAK", "LSHO", "LUPA", "LELB", "LFRM", "LWRA", "LWRB", "LFIN", "RSHO",
@@ -39,11 +39,10 @@ def _filled(table):
     times = np.arange(len(table))
     for marker in np.moveaxis(table, 1, 0):
         known = np.isfinite(marker[:, 0])
-        if known.any() and not known.all():
-            last = np.maximum.accumulate(np.where(known, times, -len(times)))
-            following = np.minimum.accumulate(np.where(known, times, 2 * len(times))[::-1])[::-1]
-            short = ~known & (following - last <= GAP + 1)
-            marker[short] = np.stack([np.interp(times[short], times[known], column[known]) for column in marker.T], 1)
+        if known.any():
+            before, after = neighbours(known)
+            short = ~known & (before >= 0) & (after >= 0) & (after - before <= GAP + 1)
+            marker[short] = interpolate(times[short], times[known], marker[known])
     return table
 
 
@@ -64,13 +63,11 @@ def human(markers):
         found[f"{side}_knee"], found[f"{side}_foot"] = own["KNE"] - KNEE * aside, own["ANK"] - ANKLE * aside
         found[f"{side}_shoulder"], found[f"{side}_elbow"] = own["SHO"] + SHOULDER * down, own["ELB"]
         found[f"{side}_wrist"] = (own["WRA"] + own["WRB"]) / 2
-    found["hip"] = (found["left_hip"] + found["right_hip"]) / 2
-    found["spine"] = found["hip"] + SPINE * (found["thorax"] - found["hip"])
     forward = _unit(m["LFHD"] + m["RFHD"] - m["LBHD"] - m["RBHD"])
     up = _unit(np.cross(forward, m["LFHD"] - m["RFHD"] + m["LBHD"] - m["RBHD"]))
     found["head"] = (m["LFHD"] + m["RFHD"] + m["LBHD"] + m["RBHD"]) / 4
     found["neck_nose"] = found["head"] + (NOSE[0] - FOREHEAD[0]) * forward + (NOSE[1] - FOREHEAD[1]) * up
-    return np.stack([found[name] for name in H36M17.joints], 1), forward
+    return body(found), forward
 
 
 def _unit(vectors):
