@@ -19,7 +19,7 @@ from core.geometry import area
 from core.records import Track
 
 GAP = 1.0  # s: shorter ones are filled
-GHOST = 0.2  # mean score of the joints below which a track is nobody
+BEST, NOBODY = 3, 0.35  # a track whose best third of the joints scores less on average is nobody; of somebody half hidden that third is clear
 LIMBS = ("elbow", "wrist", "knee", "ankle")  # these may go anywhere in no time
 FILLED = 0.5  # share of its neighbours' score that a filled-in joint gets
 
@@ -41,19 +41,21 @@ class Rows(NamedTuple):
     rivals: np.ndarray
 
 
-def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None, in_space=None):
+def assemble(observations, info, *, join=True, fill=True, min_seconds=0.0, max_people=None, in_space=None,
+             nobody=NOBODY):
     """The tracks {id: Track} of an iterable of Observations (core.records), one for every processed frame in order, also where nobody is seen.
 
     Tracks that are nobody or double another person are dropped. join: people whose tracks were exchanged get their own back, and broken tracks of a
     person become one, under the earlier number. fill: rows for gaps shorter than a second. min_seconds: people seen for less are left out (in videos
     of less than twice that, for less than half the video). max_people: only the most visible are kept. in_space: what joins them in space too.
+    nobody: mean score of the best third of the joints below which a track is nobody.
     Root-relative 3D and the root's depth are taken over where the pose network gave them, else NaN.
     """
     rows, skeleton, timeline, looks = _gather(observations)
     tracks = _split(rows, skeleton, looks)
     if join:
         tracks = put_right(tracks, looks)
-    tracks = drop_doubles((track for track in (clean(track, skeleton) for track in tracks) if track.scores.mean() >= GHOST), skeleton)
+    tracks = drop_doubles((track for track in (clean(track, skeleton) for track in tracks) if _clearest(track) >= nobody), skeleton)
     if join:
         tracks = join_tracks(tracks, info.width, info.height, in_space)
     if min_seconds:
@@ -91,6 +93,12 @@ def most_visible(tracks, count):
     ranked = sorted(tracks.values(), key=lambda track: -np.sqrt(area(track.boxes)).sum())
     kept = {track.id for track in ranked[:count]}
     return {number: track for number, track in tracks.items() if number in kept}
+
+
+def _clearest(track):
+    """The mean score of the best third of the joints, of every row its own."""
+    count = track.scores.shape[1]
+    return np.sort(track.scores, axis=1)[:, count - max(count // BEST, 1) :].mean()
 
 
 def clean(track, skeleton):

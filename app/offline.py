@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from app import export, store, video
 from app.camera import camera_for
-from app.motion import assemble, numbered, select
+from app.motion import NOBODY, assemble, numbered, select
 from app.passes import draw, observe
 from app.past import reconstruct_causal
 from app.perceive import build_parts
@@ -128,7 +128,7 @@ def motion_of(log, info, camera, settings, made):
     if settings.causal:
         return reconstruct_causal(log.read(), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
     tracks = assemble(log.read(), info, join=settings.join, fill=settings.fill, min_seconds=settings.min_track, max_people=settings.max_people,
-                      in_space=ends_in_space(camera, made.lifter, made.pose.skeleton))
+                      in_space=ends_in_space(camera, made.lifter, made.pose.skeleton), nobody=getattr(made.pose, "nobody", NOBODY))
     return reconstruct(numbered(tracks), info, camera, made.lifter, made.pose.skeleton, smooth=settings.smooth, height=settings.height)
 
 

@@ -32,6 +32,8 @@ class Embedder(Protocol):
 
 
 class PoseEstimator(Protocol):
+    """`nobody` is optional: the mean score of the best third of the joints below which a track is nobody, of one whose scores are probabilities."""
+
     skeleton: Skeleton
 
     def __call__(self, images: list[np.ndarray], boxes: list[np.ndarray], cameras: list[Camera]) -> list[Poses]:

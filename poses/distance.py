@@ -53,6 +53,8 @@ class Ranged:
     def __init__(self, pose, network, zoom, device):
         self.pose, self.network, self.zoom, self.device = pose, network.to(device).eval(), zoom, device
         self.skeleton = pose.skeleton
+        if hasattr(pose, "nobody"):
+            self.nobody = pose.nobody
 
     def __call__(self, images, boxes, cameras):
         """The poses in boxes (N, 4) px of each RGB picture that the cameras took, one `Poses` a picture; rows are the boxes."""

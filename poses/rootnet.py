@@ -34,6 +34,8 @@ class RootedEstimator:
     def __init__(self, pose, rootnet, flip, batch, device, half):
         self.pose, self.rootnet, self.skeleton = pose, rootnet, pose.skeleton
         self.flip, self.batch, self.device, self.half = flip, batch, device, half
+        if hasattr(pose, "nobody"):
+            self.nobody = pose.nobody
 
     def __call__(self, images, boxes, cameras):
         """The poses in boxes (N, 4) px of each RGB picture, one `Poses` a picture; rows are the boxes. A depth behind the camera is NaN."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from app.motion import assemble, numbered, select
+from app.motion import NOBODY, assemble, numbered, select
 from core.errors import InputError
 from core.records import Observation, Poses, Tracks, VideoInfo
 from core.skeletons import COCO17
@@ -110,6 +110,15 @@ def test_a_missing_joint_is_filled_for_a_while_but_never_invented():
     assert track.scores[15, 9] == pytest.approx(0.4)
     assert np.isnan(track.points[50:, 9]).all()
     assert (track.scores[50:, 9] == 0).all()
+
+
+@pytest.mark.parametrize("scores, nobody, kept", [([0.3] * 17, NOBODY, False), ([0.9] * 5 + [0.02] * 12, NOBODY, True), ([0.4] * 17, NOBODY, True),
+                                                  ([0.4] * 17, 0.45, False)])
+def test_a_track_whose_clearest_joints_are_unclear_is_nobody(scores, nobody, kept):
+    seen = [observe(i, {1: walk(i), 2: person(500)}) for i in range(30)]
+    for one in seen:
+        one.poses.scores[1] = scores
+    assert sorted(assemble(seen, INFO, nobody=nobody)) == ([1, 2] if kept else [1])
 
 
 def test_a_broken_track_is_joined_under_the_earlier_number():
